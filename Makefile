@@ -1,0 +1,76 @@
+# keshikomi (消込): every task of a developer. `make` alone lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo dev test check lint bench lock clean
+
+# Another interpreter: make PYTHON=/path/to/python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.set-up
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
+	--generate-hashes --no-emit-index-url --python-version 3.11
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## Create .venv from the lock file (the other targets do it when it is due)
+
+demo: $(STAMP) ## Watch notices arrive, clear invoices and reach a shop's webhook
+	$(BIN)/keshikomi demo
+
+dev: $(STAMP) ## Run everything here; webhooks may go to private addresses
+	KESHIKOMI_ALLOW_PRIVATE_ENDPOINTS=true $(BIN)/keshikomi up
+
+check: lint ## Format, lint, types, layers, house rules and unit tests: under a minute
+	$(BIN)/pytest tests/architecture tests/unit
+
+test: lint ## Everything that `check` does, every other test, and the coverage gate
+	$(BIN)/coverage erase
+	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include='streams/domain/*' --fail-under=100
+	@cat .pytest_cache/skipped.txt
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure latency and throughput on this machine
+	$(BIN)/python -m loadtests.bench
+
+lock: $(STAMP) ## Resolve the dependencies of pyproject.toml again, newest within its cooldown
+	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
+	$(COMPILE) --upgrade --extra dev --constraint requirements.lock pyproject.toml \
+		--output-file requirements-dev.lock
+
+clean: ## Remove caches and build leftovers; .venv and data/ stay
+	rm -rf build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find agents api connectors loadtests ops streams tables tests -name __pycache__ -prune \
+		-exec rm -rf {} +
+
+# The stamp is newer than the lock file exactly when .venv holds what the lock file says.
+$(STAMP): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { \
+		echo "keshikomi needs Python 3.11, 3.12 or 3.13, and there is no $(PYTHON) here;" \
+			"name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "keshikomi needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is" \
+			"$$($(PYTHON) --version 2>&1); name another: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "The venv module is missing: installing Debian's python3-venv"; \
+			apt-get update && apt-get install --yes --no-install-recommends python3-venv; \
+		else \
+			echo "Python's venv module is missing; install it (Debian, Ubuntu:" \
+				"apt-get install python3-venv)" >&2; exit 1; \
+		fi; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-dev.lock
+	$(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $(STAMP)

@@ -1,0 +1,162 @@
+"""The one loop that drives every step: it alone acknowledges, quarantines and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+from faust.types import EventT, StreamT
+
+from agents.step import Envelope, Result, Step, record
+from streams.clock import Clock, monotonic_seconds
+from streams.domain.errors import RemoteError
+from streams.domain.ids import MerchantId, NoticeId, derive
+from streams.messages import Quarantined
+from streams.ports import Place, Record
+from streams.topics import QUARANTINE
+
+TURN_SECONDS_MAX = 0.005
+"""A backlog must not keep deliveries and timers waiting longer than this."""
+TRACEPARENT = "traceparent"
+
+Report = Callable[[str, Envelope, Result, float], None]
+"""Stage, record, result and seconds of one step."""
+FailStop = Callable[[str, BaseException], None]
+"""Ends the process before anything can be acknowledged; does not return."""
+Agent = Callable[[StreamT[bytes]], Awaitable[None]]
+
+
+class OpenUnit(Protocol):
+    """What a step sends becomes durable together with its position."""
+
+    def send(self, record: Record) -> None: ...
+
+
+class Units(Protocol):
+    """The log's producer, as the loop sees it."""
+
+    def unit(self, message: Any) -> AbstractContextManager[OpenUnit]: ...
+    async def room(self) -> None: ...
+
+
+def looped(
+    stage: str,
+    step: Step,
+    *,
+    units: Callable[[], Units],
+    clock: Clock,
+    report: Report,
+    fail_stop: FailStop,
+) -> Agent:
+    """Wrap a step into a Faust agent.
+
+    Faust acknowledges an event whatever its agent does, so nothing may leave this loop: foreign
+    bad data goes to quarantine in the same unit as the position, anything else stops the process.
+    """
+
+    async def agent(stream: StreamT[bytes]) -> None:
+        turn_began = monotonic_seconds()
+        async for event in stream.events():
+            try:
+                await units().room()
+                _process(stage, step, event, units=units(), clock=clock, report=report)
+            except Exception as error:
+                fail_stop(stage, error)
+                raise
+            if monotonic_seconds() - turn_began > TURN_SECONDS_MAX:
+                await asyncio.sleep(0)
+                turn_began = monotonic_seconds()
+
+    return agent
+
+
+def _process(
+    stage: str, step: Step, event: EventT[bytes], *, units: Units, clock: Clock, report: Report
+) -> None:
+    began = monotonic_seconds()
+    envelope = envelope_of(event, clock())
+    try:
+        with units.unit(event.message) as unit:
+            result = step(envelope)
+            for output in result.records:
+                unit.send(_traced(output, envelope.traceparent))
+    except RemoteError as error:
+        result = quarantine(stage, envelope, error)
+        with units.unit(event.message) as unit:
+            for output in result.records:
+                unit.send(output)
+    report(stage, envelope, result, monotonic_seconds() - began)
+
+
+def envelope_of(event: EventT[bytes], now: datetime) -> Envelope:
+    """A Faust event as the envelope that a step reads."""
+    message = event.message
+    return Envelope(
+        key=message.key or b"",
+        value=message.value or b"",
+        place=Place(topic=message.topic, partition=message.partition, offset=message.offset),
+        now=now,
+        traceparent=_traceparent(message.headers),
+    )
+
+
+def recorded_at(event: EventT[bytes]) -> datetime:
+    """The time that the log gave the record."""
+    return datetime.fromtimestamp(event.message.timestamp, UTC)
+
+
+def _traceparent(headers: Any) -> str:
+    pairs = headers.items() if hasattr(headers, "items") else headers or ()
+    for name, value in pairs:
+        if name == TRACEPARENT:
+            return str(value.decode("ascii", "replace"))
+    return ""
+
+
+def _traced(output: Record, traceparent: str) -> Record:
+    if not traceparent:
+        return output
+    headers = ((TRACEPARENT, traceparent.encode()),)
+    return Record(topic=output.topic, key=output.key, value=output.value, headers=headers)
+
+
+def quarantine(stage: str, envelope: Envelope, error: RemoteError) -> Result:
+    """Keep what cannot be used, with its reason, its raw bytes and where it came from."""
+    kept = quarantined_of(envelope, error)
+    return Result(
+        records=(record(QUARANTINE, kept.quarantine_id, kept),),
+        outcome="quarantined",
+        facts={"code": error.code, "reason": str(error), "quarantine_id": kept.quarantine_id},
+    )
+
+
+def quarantined_of(envelope: Envelope, error: RemoteError) -> Quarantined:
+    """The quarantine's row for a record; its id is derived from the record's place."""
+    known = _known(envelope.value)
+    notice = known.get("notice")
+    notice_id = notice.get("notice_id") if isinstance(notice, dict) else None
+    merchant_id = known.get("merchant_id")
+    return Quarantined(
+        quarantine_id=derive("qtn", envelope.source),
+        at=envelope.now,
+        code=error.code,
+        reason=str(error),
+        raw_base64=base64.b64encode(envelope.value).decode(),
+        topic=envelope.place.topic,
+        key=base64.b64encode(envelope.key).decode(),
+        merchant_id=MerchantId(merchant_id) if isinstance(merchant_id, str) else None,
+        notice_id=NoticeId(notice_id) if isinstance(notice_id, str) else None,
+    )
+
+
+def _known(value: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}

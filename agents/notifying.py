@@ -1,0 +1,231 @@
+"""The notifying step: from a notification to deliveries, and from each attempt to what follows."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from agents.step import Envelope, Result, Step, record
+from streams.codecs import decode_notification_message
+from streams.domain.delivery import (
+    Delivered,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointGone,
+    EndpointStatus,
+    GivenUp,
+    RetryAt,
+    after_attempt,
+    wants,
+)
+from streams.domain.ids import DeliveryId, EndpointId, MerchantId, delivery_id
+from streams.messages import (
+    AttemptMade,
+    DeliveriesStarted,
+    DeliveryAttempted,
+    EndpointRemoved,
+    EndpointSet,
+    Notified,
+    ResendRequested,
+)
+from streams.ports import Record
+from streams.topics import DIRECTORY, HISTORY
+
+EndpointRows = MutableMapping[bytes, tuple[Endpoint, ...]]
+DeliveryRows = MutableMapping[bytes, Delivery]
+
+
+class Lanes(Protocol):
+    """Where deliveries are made, outside the agents; every call may come twice."""
+
+    def offer(self, delivery: Delivery) -> None: ...
+    def withdraw(self, delivery_id: DeliveryId) -> None: ...
+    def set_endpoint(self, endpoint: Endpoint) -> None: ...
+    def remove_endpoint(self, endpoint_id: EndpointId) -> None: ...
+
+
+def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes) -> Step:
+    """Build the step; it alone writes the endpoints and deliveries tables."""
+    notifier = _Notifier(endpoints, deliveries, lanes)
+
+    def step(envelope: Envelope) -> Result:
+        message = decode_notification_message(envelope.value)
+        match message:
+            case Notified():
+                return notifier.fan_out(message, envelope)
+            case AttemptMade():
+                return notifier.attempted(message)
+            case EndpointSet():
+                return notifier.endpoint_set(message.endpoint)
+            case EndpointRemoved():
+                return notifier.endpoint_removed(message)
+            case ResendRequested():
+                return notifier.start((message.delivery,), message.delivery.merchant_id, "resend")
+            case _:
+                assert_never(message)
+
+    return step
+
+
+class _Notifier:
+    def __init__(self, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes) -> None:
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._lanes = lanes
+
+    def fan_out(self, message: Notified, envelope: Envelope) -> Result:
+        endpoints = self._endpoints.get(message.merchant_id.encode(), ())
+        started = tuple(
+            Delivery(
+                delivery_id=delivery_id(notification.notification_id, endpoint.endpoint_id),
+                endpoint_id=endpoint.endpoint_id,
+                merchant_id=message.merchant_id,
+                notification_id=notification.notification_id,
+                notification_type=notification.type,
+                body=notification.body,
+                created_at=envelope.now,
+                due_at=envelope.now,
+                traceparent=envelope.traceparent,
+            )
+            for notification in message.notifications
+            for endpoint in endpoints
+            if wants(endpoint.types, notification.type)
+        )
+        return self.start(started, message.merchant_id, "notified")
+
+    def start(
+        self, asked: tuple[Delivery, ...], merchant_id: MerchantId, outcome: str
+    ) -> Result:
+        """Start deliveries; one that is under way already goes on as it is."""
+        started: list[Delivery] = []
+        for delivery in asked:
+            key = delivery.delivery_id.encode()
+            under_way = self._deliveries.get(key)
+            if under_way is None or under_way.round < delivery.round:
+                self._deliveries[key] = under_way = delivery
+            started.append(under_way)
+            self._lanes.offer(under_way)
+        facts = {"merchant_id": merchant_id, "deliveries": len(started)}
+        if not started:
+            return Result(outcome="nobody_to_tell", facts=facts)
+        said = DeliveriesStarted(merchant_id=merchant_id, deliveries=tuple(started))
+        records = (record(HISTORY, merchant_id, said),)
+        return Result(records=records, outcome=outcome, facts=facts)
+
+    def attempted(self, message: AttemptMade) -> Result:
+        """Decide what follows an attempt; a replay says the same again and changes nothing."""
+        key = message.delivery_id.encode()
+        row = self._deliveries.get(key)
+        attempt = message.attempt
+        is_new = (
+            row is not None and row.round == message.round and row.attempts < attempt.number
+        )
+        verdict = after_attempt(
+            attempt,
+            attempts_made=attempt.number,
+            first_attempt_at=message.first_attempt_at,
+            fraction=message.fraction,
+        )
+        gone: tuple[Record, ...] = ()
+        match verdict:
+            case Delivered() | GivenUp():
+                is_delivered = isinstance(verdict, Delivered)
+                status = DeliveryStatus.DELIVERED if is_delivered else DeliveryStatus.FAILED
+                due_at = None
+                if is_new:
+                    del self._deliveries[key]
+                    self._lanes.withdraw(message.delivery_id)
+            case RetryAt() | EndpointGone():
+                status, due_at = DeliveryStatus.RETRYING, verdict.due_at
+                if row is not None and is_new:
+                    if isinstance(verdict, EndpointGone):
+                        gone = self._disable(row, attempt.at)
+                    self._retry(row, message, verdict)
+            case _:
+                assert_never(verdict)
+        return self._said(message, status, due_at, gone)
+
+    def _retry(self, row: Delivery, message: AttemptMade, verdict: RetryAt | EndpointGone) -> None:
+        waits = replace(
+            row,
+            attempts=message.attempt.number,
+            first_attempt_at=message.first_attempt_at,
+            due_at=verdict.due_at,
+        )
+        self._deliveries[row.delivery_id.encode()] = waits
+        self._lanes.offer(waits)
+
+    def _said(
+        self,
+        message: AttemptMade,
+        status: DeliveryStatus,
+        due_at: datetime | None,
+        more: tuple[Record, ...],
+    ) -> Result:
+        said = DeliveryAttempted(
+            merchant_id=message.merchant_id,
+            delivery_id=message.delivery_id,
+            round=message.round,
+            status=status,
+            at=message.attempt.at,
+            attempt=message.attempt,
+            next_attempt_at=due_at,
+        )
+        facts = {
+            "merchant_id": message.merchant_id,
+            "delivery_id": message.delivery_id,
+            "attempt": message.attempt.number,
+            "status_code": message.attempt.status_code,
+            "error": message.attempt.error,
+        }
+        records = (record(HISTORY, message.merchant_id, said), *more)
+        return Result(records=records, outcome=status, facts=facts)
+
+    def endpoint_set(self, endpoint: Endpoint) -> Result:
+        key = endpoint.merchant_id.encode()
+        others = self._without(key, endpoint.endpoint_id)
+        self._endpoints[key] = (*others, endpoint)
+        self._lanes.set_endpoint(endpoint)
+        facts = {"merchant_id": endpoint.merchant_id, "endpoint_id": endpoint.endpoint_id}
+        return Result(outcome=f"endpoint_{endpoint.status}", facts=facts)
+
+    def endpoint_removed(self, message: EndpointRemoved) -> Result:
+        """What was pending for the endpoint ends as failed, visibly."""
+        key = message.merchant_id.encode()
+        self._endpoints[key] = self._without(key, message.endpoint_id)
+        self._lanes.remove_endpoint(message.endpoint_id)
+        ended = [
+            row for row in list(self._deliveries.values()) if row.endpoint_id == message.endpoint_id
+        ]
+        records = []
+        for row in ended:
+            said = DeliveryAttempted(
+                merchant_id=row.merchant_id,
+                delivery_id=row.delivery_id,
+                round=row.round,
+                status=DeliveryStatus.FAILED,
+                at=message.at,
+                reason="endpoint_removed",
+            )
+            records.append(record(HISTORY, row.merchant_id, said))
+            del self._deliveries[row.delivery_id.encode()]
+        facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
+        return Result(records=tuple(records), outcome="endpoint_removed", facts=facts)
+
+    def _without(self, key: bytes, endpoint_id: EndpointId) -> tuple[Endpoint, ...]:
+        known = self._endpoints.get(key, ())
+        return tuple(endpoint for endpoint in known if endpoint.endpoint_id != endpoint_id)
+
+    def _disable(self, row: Delivery, at: datetime) -> tuple[Record, ...]:
+        """410: the receiver is gone; it collects from now on until a person enables it."""
+        known = self._endpoints.get(row.merchant_id.encode(), ())
+        for endpoint in known:
+            if endpoint.endpoint_id == row.endpoint_id:
+                disabled = replace(endpoint, status=EndpointStatus.DISABLED, updated_at=at)
+                self.endpoint_set(disabled)
+                changed = EndpointSet(endpoint=disabled)
+                return (record(DIRECTORY, endpoint.endpoint_id, changed),)
+        return ()

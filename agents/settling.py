@@ -1,0 +1,218 @@
+"""The settling step: what each notice, cancellation and deadline does to its invoice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+from datetime import datetime
+
+import orjson
+
+from agents.step import Envelope, Result, Step, record
+from streams.codecs import decode_invoice_message
+from streams.domain.errors import Malformed, UnknownInvoice
+from streams.domain.ids import InvoiceId, MerchantId, notification_id
+from streams.domain.invoice import (
+    Cancelled,
+    DeadlinePassed,
+    Invoice,
+    InvoiceTerms,
+    NoticeApplied,
+    state_of,
+)
+from streams.domain.notification import Notification
+from streams.domain.settlement import (
+    Changed,
+    Refused,
+    Repeated,
+    awaits_deadline,
+    cancel,
+    pass_deadline,
+    settle,
+)
+from streams.messages import (
+    CancelRequested,
+    InvoiceChanged,
+    InvoiceDue,
+    InvoiceRegistered,
+    NoticeMatched,
+    NoticeRepeated,
+    Notified,
+)
+from streams.payloads import full_invoice_object, invoice_object, webhook_body
+from streams.ports import Record
+from streams.topics import HISTORY, NOTIFICATIONS
+
+Invoices = MutableMapping[bytes, Invoice]
+Watch = Callable[[InvoiceId, MerchantId, datetime], None]
+"""Asks for an `InvoiceDue` tick when the deadline comes."""
+
+
+def settling(*, invoices: Invoices, watch: Watch) -> Step:
+    """Build the step; it alone writes the invoices table."""
+
+    def step(envelope: Envelope) -> Result:
+        message = decode_invoice_message(envelope.value)
+        before = invoices.get(envelope.key)
+        if isinstance(message, InvoiceRegistered):
+            invoice, result = _register(before, message.terms)
+        elif before is None:
+            raise UnknownInvoice(f"the invoice {message.invoice_id} is not registered")
+        else:
+            invoice, result = _happen(before, message, envelope)
+        if invoice is not before:
+            invoices[envelope.key] = invoice
+            terms = invoice.terms
+            if awaits_deadline(state_of(terms, invoice.journal)):
+                watch(terms.invoice_id, terms.merchant_id, terms.deadline)
+        return result
+
+    return step
+
+
+def _register(before: Invoice | None, terms: InvoiceTerms) -> tuple[Invoice, Result]:
+    if before is not None and before.terms != terms:
+        raise Malformed(f"the invoice {terms.invoice_id} is registered with other terms")
+    invoice = before or Invoice(terms=terms)
+    first = Invoice(terms=terms)
+    said = InvoiceChanged(
+        merchant_id=terms.merchant_id,
+        invoice_id=terms.invoice_id,
+        version=0,
+        at=terms.created_at,
+        invoice_number=terms.invoice_number,
+        status=state_of(terms, ()).status,
+        shown=orjson.dumps(full_invoice_object(first)).decode(),
+    )
+    facts = {"invoice_id": terms.invoice_id, "merchant_id": terms.merchant_id}
+    records = (record(HISTORY, terms.merchant_id, said),)
+    return invoice, Result(records=records, outcome="registered", facts=facts)
+
+
+def _happen(
+    invoice: Invoice, message: NoticeMatched | CancelRequested | InvoiceDue, envelope: Envelope
+) -> tuple[Invoice, Result]:
+    match message:
+        case NoticeMatched():
+            applied = NoticeApplied(
+                notice=message.notice,
+                received_at=message.received_at,
+                at=envelope.now,
+                source=envelope.source,
+                assignment=message.assignment,
+            )
+            decided = settle(invoice, applied)
+            return _told(invoice, decided, envelope, request_id=None)
+        case CancelRequested():
+            cancelled = Cancelled(
+                request_id=message.request_id, at=envelope.now, source=envelope.source
+            )
+            decided_cancel = cancel(invoice, cancelled)
+            return _told(invoice, decided_cancel, envelope, request_id=message.request_id)
+        case InvoiceDue():
+            passed = DeadlinePassed(at=envelope.now, source=envelope.source)
+            return _told(invoice, pass_deadline(invoice, passed), envelope, request_id=None)
+
+
+def _told(
+    invoice: Invoice,
+    decided: Changed | Repeated | Refused,
+    envelope: Envelope,
+    *,
+    request_id: str | None,
+) -> tuple[Invoice, Result]:
+    terms = invoice.terms
+    facts: dict[str, object] = {
+        "invoice_id": terms.invoice_id,
+        "merchant_id": terms.merchant_id,
+    }
+    match decided:
+        case Changed():
+            after = decided.invoice if decided.invoice.journal != invoice.journal else invoice
+            return after, _changed(decided, facts, request_id)
+        case Repeated():
+            said = NoticeRepeated(
+                merchant_id=terms.merchant_id, notice_id=decided.notice_id, at=envelope.now
+            )
+            facts["notice_id"] = decided.notice_id
+            repeat = record(HISTORY, terms.merchant_id, said)
+            return invoice, Result(records=(repeat,), outcome="repeated", facts=facts)
+        case Refused():
+            records = _refused(invoice, decided, envelope.now, request_id) if request_id else ()
+            return invoice, Result(records=records, outcome=decided.reason, facts=facts)
+
+
+def _changed(change: Changed, facts: dict[str, object], request_id: str | None) -> Result:
+    terms = change.invoice.terms
+    notifications = _notifications(change)
+    prefix = replace(change.invoice, journal=change.invoice.journal[: change.version])
+    entry = change.entry
+    said = InvoiceChanged(
+        merchant_id=terms.merchant_id,
+        invoice_id=terms.invoice_id,
+        version=change.version,
+        at=entry.at,
+        invoice_number=terms.invoice_number,
+        status=change.state.status,
+        shown=orjson.dumps(full_invoice_object(prefix)).decode(),
+        notice=entry.notice if isinstance(entry, NoticeApplied) else None,
+        settlement=change.settlement,
+        notifications=notifications,
+        request_id=request_id,
+    )
+    records: list[Record] = []
+    if notifications:
+        told = Notified(merchant_id=terms.merchant_id, notifications=notifications)
+        records.append(record(NOTIFICATIONS, terms.merchant_id, told))
+    records.append(record(HISTORY, terms.merchant_id, said))
+    if change.settlement is not None:
+        facts["notice_id"] = change.settlement.notice_id
+    facts["status"] = change.state.status
+    outcome = change.settlement.outcome if change.settlement else entry.type
+    return Result(records=tuple(records), outcome=outcome, facts=facts)
+
+
+def _notifications(change: Changed) -> tuple[Notification, ...]:
+    terms, entry = change.invoice.terms, change.entry
+    shown = invoice_object(change.invoice, change.state, updated_at=entry.at)
+    notice = entry.notice if isinstance(entry, NoticeApplied) else None
+    received_at = entry.received_at if isinstance(entry, NoticeApplied) else None
+    cause = notice.notice_id if notice else f"{terms.invoice_id}:{entry.type}"
+    return tuple(
+        Notification(
+            notification_id=notification_id(cause, kind),
+            merchant_id=terms.merchant_id,
+            type=kind,
+            at=entry.at,
+            invoice_id=terms.invoice_id,
+            body=webhook_body(
+                kind,
+                at=entry.at,
+                invoice=shown,
+                payment=change.payment,
+                settlement=change.settlement,
+                notice=notice,
+                received_at=received_at,
+            ),
+        )
+        for kind in change.told
+    )
+
+
+def _refused(
+    invoice: Invoice, refused: Refused, at: datetime, request_id: str
+) -> tuple[Record, ...]:
+    """The answer to a command that was refused; whoever asked waits for it."""
+    terms = invoice.terms
+    said = InvoiceChanged(
+        merchant_id=terms.merchant_id,
+        invoice_id=terms.invoice_id,
+        version=len(invoice.journal),
+        at=at,
+        invoice_number=terms.invoice_number,
+        status=state_of(terms, invoice.journal).status,
+        shown=orjson.dumps(full_invoice_object(invoice)).decode(),
+        request_id=request_id,
+        refused=refused.reason,
+    )
+    return (record(HISTORY, terms.merchant_id, said),)

@@ -1,0 +1,116 @@
+"""The topics of the log: their partitions, and what may be forgotten of them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+
+from connectors.log.gate import Gate
+from streams.domain.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic as it stands in the file; `partition_ids` is indexed by partition number."""
+
+    name: str
+    partition_ids: tuple[int, ...]
+    compacted: bool
+    retention_seconds: int | None
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the topic has, for ever."""
+        return len(self.partition_ids)
+
+
+class Catalog:
+    """Topics by name, remembered once seen: a topic never changes its partitions."""
+
+    def __init__(self, connection: sqlite3.Connection, gate: Gate) -> None:
+        self._connection, self._gate = connection, gate
+        self._topics: dict[str, Topic] = {}
+        self._lock = threading.Lock()
+
+    def find(self, name: str) -> Topic | None:
+        """The topic, if anyone has created it."""
+        known = self._topics.get(name)
+        return known if known is not None else self._read(name)
+
+    def get(self, name: str) -> Topic:
+        """The topic, which must exist."""
+        topic = self.find(name)
+        if topic is None:
+            message = f"there is no topic {name!r} in the log"
+            raise LookupError(message)
+        return topic
+
+    def all(self) -> list[Topic]:
+        """Every topic in the file."""
+        with self._lock:
+            names = self._connection.execute("SELECT name FROM topics ORDER BY id").fetchall()
+        return [self.get(name) for (name,) in names]
+
+    def create(
+        self, name: str, partitions: int, *, compacted: bool, retention_seconds: int | None
+    ) -> Topic:
+        """Create the topic, or take over new rules for one that exists.
+
+        Raises `Conflict` for another number of partitions: keys would change theirs.
+        """
+        if partitions < 1:
+            message = f"topic {name!r} needs at least one partition"
+            raise ValueError(message)
+        known = self.find(name)
+        wanted = compacted, retention_seconds
+        if known is None or (known.compacted, known.retention_seconds) != wanted:
+            if known is None or known.partitions == partitions:
+                self._write(name, partitions, compacted, retention_seconds)
+                self._topics.pop(name, None)
+            known = self.get(name)
+        if known.partitions != partitions:
+            message = f"topic {name!r} has {known.partitions} partitions, not {partitions}"
+            raise Conflict(message)
+        return known
+
+    def _write(
+        self, name: str, partitions: int, compacted: bool, retention_seconds: int | None
+    ) -> None:
+        with self._lock, self._gate.held(), self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute("SELECT id FROM topics WHERE name = ?", (name,)).fetchone()
+            if row is not None:
+                connection.execute(
+                    "UPDATE topics SET compacted = ?, retention_seconds = ? WHERE id = ?",
+                    (compacted, retention_seconds, row[0]),
+                )
+                return
+            topic_id = connection.execute(
+                "INSERT INTO topics (name, partitions, compacted, retention_seconds)"
+                " VALUES (?, ?, ?, ?)",
+                (name, partitions, compacted, retention_seconds),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO partitions (topic_id, number) VALUES (?, ?)",
+                [(topic_id, number) for number in range(partitions)],
+            )
+
+    def _read(self, name: str) -> Topic | None:
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT id, compacted, retention_seconds FROM topics WHERE name = ?", (name,)
+            ).fetchone()
+            if row is None:
+                return None
+            ids = self._connection.execute(
+                "SELECT id FROM partitions WHERE topic_id = ? ORDER BY number", (row[0],)
+            ).fetchall()
+        topic = Topic(
+            name=name,
+            partition_ids=tuple(partition_id for (partition_id,) in ids),
+            compacted=bool(row[1]),
+            retention_seconds=row[2],
+        )
+        self._topics[name] = topic
+        return topic

@@ -1,0 +1,25 @@
+"""Where a record stands: partitions chosen as Kafka chooses them, and one integer per place."""
+
+from __future__ import annotations
+
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # it ships no types
+
+OFFSETS_PER_PARTITION = 1 << 40
+"""A partition's records occupy this many consecutive integers of the log table's key."""
+
+_POSITIVE = 0x7FFFFFFF
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key: the same as with Kafka's own default partitioner."""
+    return (int(murmur2(key)) & _POSITIVE) % partitions
+
+
+def place_of(partition_id: int, offset: int) -> int:
+    """The log table's key for an offset of a partition."""
+    return partition_id * OFFSETS_PER_PARTITION + offset
+
+
+def offset_of(place: int) -> int:
+    """The offset that a log table's key stands for."""
+    return place % OFFSETS_PER_PARTITION

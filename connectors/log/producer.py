@@ -1,0 +1,247 @@
+"""The write side of the Faust driver: one order for outputs, table changes and positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from faust.transport import base
+from faust.types.core import HeadersArg
+from faust.types.tuples import TP, FutureMessage, Message, RecordMetadata
+
+from connectors.log.headers import pack_headers
+from connectors.log.places import partition_of
+from connectors.log.sqlitelog import size_of
+from connectors.log.unit import Unit, UnitOrder
+from connectors.log.writer import Element, Row
+from streams.ports import Record
+
+if TYPE_CHECKING:
+    from connectors.log.transport import Transport
+
+TIMESTAMP_OF_APPEND = 1
+"""Kafka's own code for a record whose time was set by the log, not by its sender."""
+
+
+class Producer(base.Producer):
+    """Queues everything in the order it was said, so that a flush is a barrier."""
+
+    transport: Transport
+
+    def __post_init__(self) -> None:
+        self.log_file = self.transport.log_file
+        self.unit_order = UnitOrder()
+        self.opened: Unit | None = None
+        self._keyless = count()
+        self._loop_of_unit: asyncio.AbstractEventLoop | None = None
+
+    async def on_start(self) -> None:
+        """Remember the loop in which units are settled."""
+        await super().on_start()
+        self._loop_of_unit = asyncio.get_running_loop()
+
+    async def on_stop(self) -> None:
+        """Make everything durable; the producer is the last of the driver to stop."""
+        await self.flush()
+        await super().on_stop()
+        self.transport.close_log()
+
+    # -- units
+
+    def unit(self, message: Message) -> Unit:
+        """A unit for the step that handles this message; see `Unit`."""
+        return Unit(self, message)
+
+    def open_unit(self, unit: Unit) -> None:
+        """Called by the unit when its block begins."""
+        if self.opened is not None:
+            text = "a unit is open already: something was awaited inside it, or units are nested"
+            raise RuntimeError(text)
+        self.unit_order.check(unit.message)
+        self.opened = unit
+
+    def queue_unit(self, unit: Unit) -> None:
+        """Called by the unit when its block ends well."""
+        self._leave(unit)
+        message = unit.message
+        topic = self.log_file.catalog.get(message.topic)
+        group = self.transport.group_of(message.topic)
+        position = group, topic.partition_ids[message.partition], message.offset + 1
+        element = Element(rows=unit.rows, positions=(position,), size_bytes=size_of(unit.rows))
+        if unit.changes:
+            element.loop = self._loop_of_unit
+            element.settled = _settle_changes(unit.changes)
+        self.log_file.enqueue(element)
+        self.unit_order.done(message)
+
+    def drop_unit(self, unit: Unit) -> None:
+        """Called by the unit when its block was left by an exception."""
+        self._leave(unit)
+        self.unit_order.failed(unit.message)
+        for undo in reversed(unit.undo):
+            undo()
+
+    def _leave(self, unit: Unit) -> None:
+        if self.opened is not unit:
+            text = "this unit is not the open one"
+            raise RuntimeError(text)
+        self.opened = None
+
+    async def room(self) -> None:
+        """Return at once, or when the writer has caught up to its limit."""
+        backlog = self.log_file.backlog
+        while not backlog.has_room():
+            await backlog.room()
+
+    # -- Faust's own way to send
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: HeadersArg | None,
+        *,
+        transactional_id: str | None = None,
+    ) -> Awaitable[RecordMetadata]:
+        """Queue a record; the future is done when it is durable."""
+        row, tp = self._row(topic, key, value, partition, headers)
+        future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+
+        def settled(element: Element, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(_metadata(tp, element, 0))
+            else:
+                future.set_exception(error)
+
+        self._queue_row(row, settled)
+        return future
+
+    async def send_and_wait(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: HeadersArg | None,
+        *,
+        transactional_id: str | None = None,
+    ) -> RecordMetadata:
+        """Queue a record and wait until it is durable."""
+        return await (await self.send(topic, key, value, partition, timestamp, headers))
+
+    def send_soon(self, fut: FutureMessage) -> None:
+        """Take in a table change: into the open unit, or on its own when there is none."""
+        pending = fut.message
+        topic = pending.topic or pending.channel.get_topic_name()
+        row, _ = self._row(topic, pending.key, pending.value, pending.partition, pending.headers)
+        if self.opened is not None:
+            self.opened.change(row, fut)
+        else:
+            self._queue_row(row, _settle_changes([(0, fut)]))
+
+    def _queue_row(self, row: Row, settled: Any) -> None:
+        rows = (row,)
+        self.log_file.enqueue(
+            Element(
+                rows=rows,
+                size_bytes=size_of(rows),
+                loop=asyncio.get_running_loop(),
+                settled=settled,
+            )
+        )
+
+    def _row(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: HeadersArg | None,
+    ) -> tuple[Row, TP]:
+        found = self.log_file.catalog.find(topic)
+        if found is None:
+            found = self.log_file.create_topic(topic, self.app.conf.topic_partitions)
+        if partition is None:
+            partition = self._partition(key, found.partitions)
+        packed = None
+        if headers:
+            packed = pack_headers(headers.items() if isinstance(headers, Mapping) else headers)
+        return (found.partition_ids[partition], key, value, packed), TP(topic, partition)
+
+    def row_of(self, record: Record) -> Row:
+        """A record as a row for the writer."""
+        rows, _ = self.log_file.rows_of((record,))
+        return rows[0]
+
+    def _partition(self, key: bytes | None, partitions: int) -> int:
+        if key is None:
+            return next(self._keyless) % partitions
+        return partition_of(key, partitions)
+
+    async def flush(self) -> None:
+        """Return when everything sent so far is durable."""
+        await self.log_file.barrier()
+
+    async def create_topic(
+        self,
+        topic: str,
+        partitions: int,
+        replication: int,
+        *,
+        config: Mapping[str, Any] | None = None,
+        timeout: Any = 1000.0,
+        retention: Any = None,
+        compacting: bool | None = None,
+        deleting: bool | None = None,
+        ensure_created: bool = False,
+    ) -> None:
+        """Declare a topic; one that exists keeps its rules."""
+        if self.log_file.catalog.find(topic) is None:
+            seconds = None if retention is None else int(float(retention))
+            self.log_file.create_topic(topic, partitions, bool(compacting), seconds)
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """The partition of a key: the same as on Kafka."""
+        found = self.log_file.catalog.find(topic)
+        if found is None:
+            found = self.log_file.create_topic(topic, self.app.conf.topic_partitions)
+        return TP(topic, self._partition(key, found.partitions))
+
+    def supports_headers(self) -> bool:
+        """Records have headers here."""
+        return True
+
+
+def _metadata(tp: TP, element: Element, index: int) -> RecordMetadata:
+    return RecordMetadata(
+        topic=tp.topic,
+        partition=tp.partition,
+        topic_partition=tp,
+        offset=element.offsets[index],
+        timestamp=element.timestamps_ms[index] / 1000,
+        timestamp_type=TIMESTAMP_OF_APPEND,
+    )
+
+
+def _settle_changes(changes: list[tuple[int, FutureMessage]]) -> Any:
+    """Tell Faust's tables where their changes stand, once they are durable."""
+
+    def settled(element: Element, error: BaseException | None) -> None:
+        if error is not None:
+            return  # the log has stopped the process, or will refuse everything from now on
+        for index, future in changes:
+            pending = future.message
+            tp = TP(pending.channel.get_topic_name(), pending.partition or 0)
+            future.set_result(_metadata(tp, element, index))
+            if pending.callback is not None:
+                pending.callback(future)
+
+    return settled

@@ -1,0 +1,88 @@
+"""One step's effects as one atomic element: its outputs, its table writes and its position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from faust.types.tuples import TP, FutureMessage, Message
+
+from connectors.log.writer import Row
+from streams.ports import Record
+
+if TYPE_CHECKING:
+    from connectors.log.producer import Producer
+
+
+class Unit:
+    """Everything sent while it is open becomes durable together with the step's position.
+
+    Nothing may be awaited inside, so that no other step's writes can get in. When the block is
+    left by an exception nothing is queued and the table writes are taken back.
+    """
+
+    __slots__ = ("_producer", "changes", "message", "rows", "undo")
+
+    def __init__(self, producer: Producer, message: Message) -> None:
+        self._producer = producer
+        self.message = message
+        self.rows: list[Row] = []
+        self.changes: list[tuple[int, FutureMessage]] = []
+        self.undo: list[Callable[[], None]] = []
+
+    def send(self, record: Record) -> None:
+        """Append a record when, and only when, the whole unit becomes durable."""
+        self.rows.append(self._producer.row_of(record))
+
+    def change(self, row: Row, future: FutureMessage) -> None:
+        """A table write of this step, for the table's changelog."""
+        self.changes.append((len(self.rows), future))
+        self.rows.append(row)
+
+    def __enter__(self) -> Unit:
+        self._producer.open_unit(self)
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error_type is None:
+            self._producer.queue_unit(self)
+        else:
+            self._producer.drop_unit(self)
+
+
+class UnitOrder:
+    """Refuses to step over a unit that failed: its event would be lost without a trace."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+        self._failed: dict[TP, int] = {}
+
+    def check(self, message: Message) -> None:
+        """Raise when an earlier event of the partition has no durable outcome yet."""
+        self.topics.add(message.topic)
+        failed = self._failed.get(message.tp)
+        if failed is not None and message.offset > failed:
+            text = (
+                f"the unit for offset {failed} of {message.tp} failed; "
+                f"offset {message.offset} would move the position past it"
+            )
+            raise RuntimeError(text)
+
+    def failed(self, message: Message) -> None:
+        """Remember an event whose unit was left by an exception."""
+        self._failed[message.tp] = message.offset
+
+    def done(self, message: Message) -> None:
+        """Forget it once a unit for the same event was queued."""
+        if self._failed:
+            self._failed.pop(message.tp, None)
+
+    def forget(self) -> None:
+        """Everything is read again from the durable positions."""
+        self._failed.clear()

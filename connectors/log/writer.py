@@ -1,0 +1,223 @@
+"""The writer thread: everything that queued up while the last commit was made is the next one."""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from connectors.log.gate import Gate
+from connectors.log.places import place_of
+from streams.clock import Clock
+
+RECORDS_PER_COMMIT_MAX = 10_000
+_ROWS_PER_STATEMENT = 128
+_ROWS_PER_SMALL_STATEMENT = 16
+
+Row = tuple[int, bytes | None, bytes | None, bytes | None]
+"""Partition id, key, value, packed headers."""
+
+Position = tuple[str, int, int]
+"""Group, partition id, next offset to read."""
+
+Settled = Callable[["Element", BaseException | None], None]
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """What becomes durable together or not at all: records, and positions that moved by them."""
+
+    rows: Sequence[Row] = ()
+    positions: Sequence[Position] = ()
+    size_bytes: int = 0
+    loop: AbstractEventLoop | None = None
+    settled: Settled | None = None
+    offsets: list[int] = field(default_factory=list)
+    timestamps_ms: list[int] = field(default_factory=list)
+
+
+class Writer:
+    """One thread and one connection that make elements durable in the order they came.
+
+    `committed` is called in the thread after each commit with its elements and whether it added
+    records; `failed` after a transaction that was undone, and says by its result whether the
+    thread goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[], sqlite3.Connection],
+        gate: Gate,
+        clock: Clock,
+        committed: Callable[[list[Element], bool], None],
+        failed: Callable[[list[Element], BaseException], bool],
+    ) -> None:
+        self._connect, self._gate, self._clock = connect, gate, clock
+        self._committed, self._failed = committed, failed
+        self._queue: queue.SimpleQueue[Element | None] = queue.SimpleQueue()
+        self._next_offsets: dict[int, int] = {}
+        self._timestamps_ms: dict[int, int] = {}
+        self._ends_known = False
+        self._closing = False
+        self.commits = 0
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, element: Element) -> None:
+        """Queue an element; never blocks."""
+        self._queue.put(element)
+
+    def close(self) -> None:
+        """Make everything queued durable and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = self._connect()
+        try:
+            while not self._closing:
+                batch = self._take()
+                if batch and not self._write(connection, batch):
+                    self._refuse_the_rest()
+        finally:
+            connection.close()
+
+    def _take(self) -> list[Element]:
+        """Everything queued, up to the limit of one commit; waits for the first."""
+        batch: list[Element] = []
+        records = 0
+        element = self._queue.get()
+        while True:
+            if element is None:
+                self._closing = True
+                return batch
+            batch.append(element)
+            records += len(element.rows)
+            if records >= RECORDS_PER_COMMIT_MAX:
+                return batch
+            try:
+                element = self._queue.get_nowait()
+            except queue.Empty:
+                return batch
+
+    def _write(self, connection: sqlite3.Connection, batch: list[Element]) -> bool:
+        try:
+            added = self._transact(connection, batch)
+        except Exception as error:  # noqa: BLE001  # becomes fail-stop or a refusal in `failed`
+            return self._failed(batch, error)
+        self.commits += 1
+        self._committed(batch, added)
+        return True
+
+    def _refuse_the_rest(self) -> None:
+        """After a failure that is final: nothing queued is written any more, each is told so."""
+        while not self._closing:
+            batch = self._take()
+            if batch:
+                self._failed(batch, sqlite3.OperationalError("the log stopped writing"))
+
+    def _transact(self, connection: sqlite3.Connection, batch: list[Element]) -> bool:
+        changed = self._gate.enter()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if changed or not self._ends_known:
+                self._load_ends(connection)
+            added = self._insert(connection, batch)
+            connection.execute("COMMIT")
+        except BaseException:
+            self._ends_known = False
+            with suppress(sqlite3.Error):  # the first error is the one that says what happened
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._gate.leave()
+        return added
+
+    def _load_ends(self, connection: sqlite3.Connection) -> None:
+        # One row on purpose: the thread gives up the interpreter lock once per row.
+        text = connection.execute(
+            "SELECT json_group_array(json_array(partition_id, next_offset, timestamp_ms)) FROM ends"
+        ).fetchone()[0]
+        ends = json.loads(text)
+        self._next_offsets = {partition_id: offset for partition_id, offset, _ in ends}
+        self._timestamps_ms = {partition_id: timestamp for partition_id, _, timestamp in ends}
+        self._ends_known = True
+
+    def _insert(self, connection: sqlite3.Connection, batch: list[Element]) -> bool:
+        now_ms = int(self._clock().timestamp() * 1000)
+        next_offsets, timestamps_ms = self._next_offsets, self._timestamps_ms
+        touched: set[int] = set()
+        values: list[object] = []
+        positions: dict[tuple[str, int], int] = {}
+        for element in batch:
+            element.offsets = []
+            element.timestamps_ms = []
+            for partition_id, key, value, headers in element.rows:
+                offset = next_offsets.get(partition_id, 0)
+                timestamp_ms = max(now_ms, timestamps_ms.get(partition_id, 0))
+                next_offsets[partition_id] = offset + 1
+                timestamps_ms[partition_id] = timestamp_ms
+                touched.add(partition_id)
+                element.offsets.append(offset)
+                element.timestamps_ms.append(timestamp_ms)
+                values += (place_of(partition_id, offset), timestamp_ms, key, value, headers)
+            for group, partition_id, position in element.positions:
+                name = group, partition_id
+                positions[name] = max(position, positions.get(name, 0))
+        _insert_rows(connection, _LOG, values)
+        ends = (
+            value for each in touched for value in (each, next_offsets[each], timestamps_ms[each])
+        )
+        _insert_rows(connection, _ENDS, ends)
+        _insert_rows(
+            connection,
+            _POSITIONS,
+            (value for (g, p), n in positions.items() for value in (g, p, n)),
+        )
+        return bool(values)
+
+
+_LOG = ("INSERT INTO log (place, timestamp_ms, key, value, headers) VALUES ", 5, "")
+_ENDS = (
+    "INSERT INTO ends (partition_id, next_offset, timestamp_ms) VALUES ",
+    3,
+    " ON CONFLICT (partition_id) DO UPDATE SET"
+    " next_offset = excluded.next_offset, timestamp_ms = excluded.timestamp_ms",
+)
+_POSITIONS = (
+    "INSERT INTO positions (group_name, partition_id, next_offset) VALUES ",
+    3,
+    " ON CONFLICT (group_name, partition_id) DO UPDATE SET"
+    " next_offset = max(next_offset, excluded.next_offset)",
+)
+
+
+def _insert_rows(
+    connection: sqlite3.Connection, kind: tuple[str, int, str], values: Iterable[object]
+) -> None:
+    """Insert rows, many per statement.
+
+    The interpreter lock is given up once per statement, and a busy event loop gives it back
+    late: with one statement per row a commit of a few thousand rows took seconds.
+    """
+    start, columns, end = kind
+    flat = list(values)
+    row = "(" + ",".join("?" * columns) + ")"
+    done, total = 0, len(flat) // columns
+    while done < total:
+        left = total - done
+        if left >= _ROWS_PER_STATEMENT:
+            count = _ROWS_PER_STATEMENT
+        elif left > _ROWS_PER_SMALL_STATEMENT:
+            count = left - left % _ROWS_PER_SMALL_STATEMENT
+        else:
+            count = left
+        statement = start + ",".join([row] * count) + end
+        connection.execute(statement, flat[done * columns : (done + count) * columns])
+        done += count

@@ -1,0 +1,143 @@
+"""How the text of a setting becomes a value; a `ValueError` says what is wrong, not the text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Parse = Callable[[str], object]
+
+MASTER_KEY_BYTES = 32
+MASTER_KEYS_MAX = 8
+ADMIN_KEY_CHARACTERS_MIN = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A store that a URL names; `later` are schemes of other editions."""
+
+    scheme: str
+    later: tuple[str, ...]
+
+
+LOG = Engine(scheme="sqlitelog://", later=("kafka://",))
+HISTORY = Engine(scheme="sqlite://", later=("cassandra://",))
+
+
+def folder(given: str) -> Path:
+    """A directory, which need not exist yet."""
+    if "\0" in given or not given.strip():
+        raise ValueError("must be a path")
+    path = Path(given)
+    if path.exists() and not path.is_dir():
+        raise ValueError("is not a directory")
+    return path
+
+
+def text(characters_min: int, characters_max: int) -> Parse:
+    """Printable text without spaces around or inside."""
+
+    def parse(given: str) -> str:
+        if not characters_min <= len(given) <= characters_max:
+            raise ValueError(f"must have {characters_min} to {characters_max} characters")
+        if not given.isascii() or not given.isprintable() or " " in given:
+            raise ValueError("must be printable ASCII without spaces")
+        return given
+
+    return parse
+
+
+def whole(least: int, most: int) -> Parse:
+    """A whole number within bounds."""
+
+    def parse(given: str) -> int:
+        # int() would take "1_000", " 5 " and digits of other scripts.
+        digits = given.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= len(str(most))):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        if not least <= int(given) <= most:
+            raise ValueError(f"must be from {least} to {most}")
+        return int(given)
+
+    return parse
+
+
+def number(least: float, most: float) -> Parse:
+    """A number within bounds."""
+
+    def parse(given: str) -> float:
+        try:
+            value = float(given)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise ValueError(f"must be a number from {least:g} to {most:g}")
+        return value
+
+    return parse
+
+
+def yes_or_no(given: str) -> bool:
+    """True or false, and nothing that only looks like it."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if given.lower() not in known:
+        raise ValueError("must be true or false")
+    return known[given.lower()]
+
+
+def one_of(*choices: str, later: tuple[str, ...] = ()) -> Parse:
+    """One of a few words."""
+
+    def parse(given: str) -> str:
+        for begin in later:
+            if given.startswith(begin):
+                raise ValueError(f"{begin} is not built into this version; use {choices[0]}")
+        if given not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return given
+
+    return parse
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path stays itself in a URL, where some characters would end or change it."""
+    return not any(character in path for character in "?#%\0")
+
+
+def engine(kind: Engine) -> Parse:
+    """The URL of an engine: its scheme and a path."""
+
+    def parse(given: str) -> str:
+        for scheme in kind.later:
+            if given.startswith(scheme):
+                raise ValueError(f"{scheme} is not built into this version; use {kind.scheme}PATH")
+        path = given.removeprefix(kind.scheme)
+        if path == given or not path.strip("/") or path.endswith("/"):
+            raise ValueError(f"must be {kind.scheme}PATH, the path of a file")
+        if not is_plain(path):
+            raise ValueError("the path must not contain ?, # or %")
+        return given
+
+    return parse
+
+
+def master_keys(given: str) -> tuple[bytes, ...]:
+    """One key or several, the current one first."""
+    keys: list[bytes] = []
+    for position, part in enumerate(given.split(","), start=1):
+        try:
+            key = base64.b64decode(part.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != MASTER_KEY_BYTES:
+            raise ValueError(f"key {position} must be base64 of {MASTER_KEY_BYTES} bytes")
+        keys.append(key)
+    if len(set(keys)) != len(keys):
+        raise ValueError("a key is given twice")
+    if len(keys) > MASTER_KEYS_MAX:
+        raise ValueError(f"must be at most {MASTER_KEYS_MAX} keys")
+    return tuple(keys)

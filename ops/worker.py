@@ -1,0 +1,241 @@
+"""A worker process: one Faust app that runs the agents of some stages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import faust
+from faust.tables.manager import TableManager
+
+from agents.archiving import OnOutage, archiving
+from agents.archiving import Observe as ObserveArchived
+from agents.deadlines import Deadlines
+from agents.loop import FailStop, Report, Units, looped
+from agents.notifying import Lanes, notifying
+from agents.resolving import resolving
+from agents.settling import settling
+from agents.step import record
+from connectors.log.transport import Transport, register
+from streams.clock import Clock
+from streams.domain.delivery import Delivery, Endpoint
+from streams.domain.invoice import Invoice, state_of
+from streams.domain.settlement import awaits_deadline
+from streams.messages import AttemptMade
+from streams.ports import Appender, History, Record
+from streams.topics import HISTORY, INVOICES, NOTIFICATIONS, QUARANTINE, REFERENCES, group_of_topic
+from tables.deliveries import deliveries_table
+from tables.endpoints import endpoints_table
+from tables.invoices import invoices_table
+from tables.references import references_table
+from tables.table import TypedTable
+
+ROWS_PER_TURN = 1_000
+
+Publish = Callable[[AttemptMade], Awaitable[None]]
+
+
+class LanesService(Lanes, Protocol):
+    """The delivery lanes with their life."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class QuickTables(TableManager):
+    """Faust waits a second for tables that are declared late; here all are declared before."""
+
+    async def on_start(self) -> None:
+        """Start without that second."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class KeshikomiApp(faust.App):
+    """Each topic is read by one group, whichever stages share a process."""
+
+    group_of_topic = group_of_topic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """What a worker is made of; `history` is needed by the archiving stage only."""
+
+    broker: str
+    store: str
+    partitions: int
+    data_dir: str
+    stages: Sequence[str]
+    clock: Clock
+    report: Report
+    fail_stop: FailStop
+    make_lanes: Callable[[Publish], LanesService]
+    history: History | None
+    observe_archived: ObserveArchived
+    on_outage: OnOutage
+
+
+class Worker:
+    """The app of some stages, with the lanes and the deadlines that belong to them."""
+
+    def __init__(self, parts: WorkerParts) -> None:
+        register()
+        self._parts = parts
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lanes: LanesService | None = None
+        self._deadlines: Deadlines | None = None
+        self._after_recovery: list[Callable[[], Awaitable[None]]] = []
+        self.app = KeshikomiApp(
+            f"keshikomi-{'-'.join(parts.stages)}",
+            broker=parts.broker,
+            store=parts.store,
+            datadir=parts.data_dir,
+            topic_partitions=parts.partitions,
+            key_serializer="raw",
+            value_serializer="raw",
+            web_enabled=False,
+            broker_commit_interval=0.5,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=True,
+            stream_buffer_maxsize=4096,
+            TableManager=QuickTables,
+        )
+        makers = {
+            "resolving": self._resolving,
+            "settling": self._settling,
+            "notifying": self._notifying,
+            "archiving": self._archiving,
+        }
+        for stage in parts.stages:
+            makers[stage]()
+
+    # -- stages
+
+    def _agent(self, stage: str, topics: Sequence[str], body: Any) -> None:
+        source = self.app.topic(
+            *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        self.app.agent(source, name=stage)(body)
+
+    def _step(self, stage: str, topic: str, step: Any) -> None:
+        body = looped(
+            stage,
+            step,
+            units=lambda: cast("Units", self.app.producer),
+            clock=self._parts.clock,
+            report=self._parts.report,
+            fail_stop=self._parts.fail_stop,
+        )
+        self._agent(stage, [topic], body)
+
+    def _resolving(self) -> None:
+        table = references_table(self.app, partitions=self._parts.partitions)
+        self._step("resolving", REFERENCES.name, resolving(references=table))
+
+    def _settling(self) -> None:
+        table = invoices_table(self.app, partitions=self._parts.partitions)
+        deadlines = Deadlines(
+            publish=self._append,
+            is_open=lambda invoice_id: _is_open(table.get(invoice_id.encode())),
+            clock=self._parts.clock,
+        )
+        self._deadlines = deadlines
+        self._step("settling", INVOICES.name, settling(invoices=table, watch=deadlines.watch))
+        self._after_recovery.append(lambda: _watch_all(table, deadlines))
+
+    def _notifying(self) -> None:
+        endpoints = endpoints_table(self.app, partitions=self._parts.partitions)
+        deliveries = deliveries_table(self.app, partitions=self._parts.partitions)
+        lanes = self._parts.make_lanes(self._publish_attempt)
+        self._lanes = lanes
+        step = notifying(endpoints=endpoints, deliveries=deliveries, lanes=lanes)
+        self._step("notifying", NOTIFICATIONS.name, step)
+        self._after_recovery.append(lambda: _offer_all(endpoints, deliveries, lanes))
+
+    def _archiving(self) -> None:
+        history = self._parts.history
+        assert history is not None, "the archiving stage needs history"
+        body = archiving(
+            history=history,
+            clock=self._parts.clock,
+            observe=self._parts.observe_archived,
+            on_outage=self._parts.on_outage,
+            fail_stop=self._parts.fail_stop,
+        )
+        self._agent("archiving", [HISTORY.name, QUARANTINE.name], body)
+
+    # -- the log, for what runs outside the agents
+
+    @property
+    def log(self) -> Appender:
+        """The log that the app's own driver writes to."""
+        return cast("Transport", self.app.transport).log_file
+
+    async def _append(self, records: Sequence[Record]) -> object:
+        return await self.log.append(records)
+
+    async def _publish_attempt(self, made: AttemptMade) -> None:
+        await self._append([record(NOTIFICATIONS, made.merchant_id, made)])
+
+    # -- life
+
+    async def start(self) -> None:
+        """Start the app; returns when its tables are recovered and it takes work."""
+        self.app.loop = asyncio.get_running_loop()
+        await self.app.start()
+        await self.app.tables.recovery.completed.wait()  # type: ignore[attr-defined]  # no type
+        for rebuilt in self._after_recovery:
+            await rebuilt()
+        if self._lanes is not None:
+            await self._lanes.start()
+        if self._deadlines is not None:
+            self._run("deadlines", self._deadlines.run())
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._parts.fail_stop(task.get_name(), error)
+
+    async def stop(self) -> None:
+        """Finish what is under way and make it durable."""
+        for task in self._tasks:
+            task.cancel()
+        if self._lanes is not None:
+            await self._lanes.stop()
+        await self.app.stop()
+
+
+def _is_open(invoice: Invoice | None) -> bool:
+    return invoice is not None and awaits_deadline(state_of(invoice.terms, invoice.journal))
+
+
+async def _watch_all(table: TypedTable[Invoice], deadlines: Deadlines) -> None:
+    async for invoice in _in_turns(table.values()):
+        if _is_open(invoice):
+            terms = invoice.terms
+            deadlines.watch(terms.invoice_id, terms.merchant_id, terms.deadline)
+
+
+async def _offer_all(
+    endpoints: TypedTable[tuple[Endpoint, ...]], deliveries: TypedTable[Delivery], lanes: Lanes
+) -> None:
+    for row in list(endpoints.values()):
+        for endpoint in row:
+            lanes.set_endpoint(endpoint)
+    async for delivery in _in_turns(deliveries.values()):
+        lanes.offer(delivery)
+
+
+async def _in_turns(values: Iterable[Any]) -> Any:
+    """Hand out a snapshot of a table's values, letting the loop turn now and then."""
+    for index, value in enumerate(list(values)):
+        yield value
+        if index % ROWS_PER_TURN == ROWS_PER_TURN - 1:
+            await asyncio.sleep(0)

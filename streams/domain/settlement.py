@@ -1,0 +1,208 @@
+"""Settling: what one notice, cancellation or deadline does to one invoice (消込)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from streams.domain.errors import OverLimit
+from streams.domain.ids import InvoiceId, NoticeId, PaymentId
+from streams.domain.invoice import (
+    JOURNAL_ENTRIES_MAX,
+    SETTLED,
+    Assignment,
+    Cancelled,
+    DeadlinePassed,
+    Entry,
+    Invoice,
+    InvoiceState,
+    InvoiceStatus,
+    InvoiceTerms,
+    NoticeApplied,
+    is_cancelled,
+    payments_of,
+    state_of,
+)
+from streams.domain.notification import TOLD_OF_NOTICE, NotificationType, told_of_change
+from streams.domain.payment import Payment
+
+
+class Outcome(StrEnum):
+    """What a notice did: 消込結果."""
+
+    MATCHED = "matched"
+    PARTIAL = "partial"
+    OVERPAID = "overpaid"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    AFTER_CANCEL = "after_cancel"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The decision on one notice, with all that an auditor asks about it."""
+
+    notice_id: NoticeId
+    payment_id: PaymentId
+    invoice_id: InvoiceId | None
+    outcome: Outcome
+    reason: str
+    rule: str
+    decided_at: datetime
+    balance_before_yen: int | None = None
+    balance_after_yen: int | None = None
+    assignment: Assignment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """An entry took effect: the invoice after it, and what is to be told.
+
+    `version` counts the journal's entries up to this one. `state` is the state right after it,
+    which on a replay is older than the invoice.
+    """
+
+    invoice: Invoice
+    entry: Entry
+    version: int
+    state: InvoiceState
+    told: tuple[NotificationType, ...]
+    settlement: Settlement | None = None
+    payment: Payment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """The channel said again what it had said before; nothing changes."""
+
+    notice_id: NoticeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A command that the invoice's state does not allow, or that has nothing to do."""
+
+    reason: str
+
+
+def settle(invoice: Invoice, applied: NoticeApplied) -> Changed | Repeated:
+    """Apply a notice; raise `OverLimit` when the invoice's journal is full.
+
+    A notice that is in the journal already is either a replay of the log (same source): then
+    the decision is made again from what was known at the time, so that outputs lost in a crash
+    are emitted again unchanged; or a repeat by the channel: then nothing happens.
+    """
+    for index, entry in enumerate(invoice.journal):
+        if not isinstance(entry, NoticeApplied):
+            continue
+        if entry.notice.notice_id == applied.notice.notice_id:
+            if entry.source == applied.source:
+                return _decide_notice(invoice, index, entry)
+            return Repeated(notice_id=applied.notice.notice_id)
+    return _decide_notice(_with_entry(invoice, applied), len(invoice.journal), applied)
+
+
+def cancel(invoice: Invoice, cancelled: Cancelled) -> Changed | Refused:
+    """Cancel an invoice that is not paid; an invoice that is cancelled stays as it is."""
+    for index, entry in enumerate(invoice.journal):
+        if isinstance(entry, Cancelled):
+            if entry.source == cancelled.source:
+                return _decide(invoice, index, entry)
+            return Refused(reason="already_cancelled")
+    if state_of(invoice.terms, invoice.journal).status in SETTLED:
+        return Refused(reason="paid")
+    return _decide(_with_entry(invoice, cancelled), len(invoice.journal), cancelled)
+
+
+def pass_deadline(invoice: Invoice, passed: DeadlinePassed) -> Changed | Refused:
+    """Record that the deadline went by, where that still means anything."""
+    for index, entry in enumerate(invoice.journal):
+        if isinstance(entry, DeadlinePassed):
+            if entry.source == passed.source:
+                return _decide(invoice, index, entry)
+            return Refused(reason="already_passed")
+    if passed.at < invoice.terms.deadline:
+        return Refused(reason="not_due")
+    if not awaits_deadline(state_of(invoice.terms, invoice.journal)):
+        return Refused(reason="closed")
+    return _decide(_with_entry(invoice, passed), len(invoice.journal), passed)
+
+
+def awaits_deadline(state: InvoiceState) -> bool:
+    """Whether the passing of the deadline would still change something."""
+    return state.status in {InvoiceStatus.OPEN, InvoiceStatus.PART_PAID}
+
+
+def _with_entry(invoice: Invoice, entry: Entry) -> Invoice:
+    if len(invoice.journal) >= JOURNAL_ENTRIES_MAX:
+        raise OverLimit(f"an invoice keeps at most {JOURNAL_ENTRIES_MAX} entries")
+    return replace(invoice, journal=(*invoice.journal, entry))
+
+
+def _decide(invoice: Invoice, index: int, entry: Entry) -> Changed:
+    """What the entry at `index` did, from the journal up to it alone."""
+    before = state_of(invoice.terms, invoice.journal[:index])
+    after = state_of(invoice.terms, invoice.journal[: index + 1])
+    return Changed(
+        invoice=invoice,
+        entry=entry,
+        version=index + 1,
+        state=after,
+        told=told_of_change(before, after),
+    )
+
+
+def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Changed:
+    change = _decide(invoice, index, entry)
+    before = state_of(invoice.terms, invoice.journal[:index])
+    known = payments_of(invoice.journal[: index + 1])
+    payment = known[entry.notice.payment_id]
+    outcome, reason = classify(invoice.terms, invoice.journal[:index], known, payment)
+    settlement = Settlement(
+        notice_id=entry.notice.notice_id,
+        payment_id=payment.payment_id,
+        invoice_id=invoice.terms.invoice_id,
+        outcome=outcome,
+        reason=reason,
+        rule="assigned" if entry.assignment else "reference",
+        decided_at=entry.at,
+        balance_before_yen=before.balance_yen,
+        balance_after_yen=change.state.balance_yen,
+        assignment=entry.assignment,
+    )
+    told = (TOLD_OF_NOTICE[entry.notice.kind], *change.told)
+    return replace(change, told=told, settlement=settlement, payment=payment)
+
+
+def classify(
+    terms: InvoiceTerms,
+    before: Sequence[Entry],
+    known: dict[PaymentId, Payment],
+    payment: Payment,
+) -> tuple[Outcome, str]:
+    """The outcome for a payment and why, against the payments heard of before it."""
+    earlier_yen = 0
+    for other in known.values():
+        if other.payment_id == payment.payment_id:
+            break
+        earlier_yen += other.live_yen
+    if not payment.live_yen:
+        return Outcome.MATCHED, f"the payment is {payment.state}; its money no longer counts"
+    if is_cancelled(before):
+        return Outcome.AFTER_CANCEL, "the invoice was cancelled before this notice"
+    if payment.paid_at > terms.deadline:
+        return Outcome.LATE, "paid after the due time and its grace"
+    if earlier_yen >= terms.amount_yen:
+        return Outcome.DUPLICATE, "the amount was already paid by another payment"
+    return _by_amount(payment.live_yen, terms.amount_yen - earlier_yen)
+
+
+def _by_amount(paid_yen: int, open_yen: int) -> tuple[Outcome, str]:
+    if paid_yen < open_yen:
+        return Outcome.PARTIAL, f"{open_yen - paid_yen} yen less than what is open"
+    if paid_yen > open_yen:
+        return Outcome.OVERPAID, f"{paid_yen - open_yen} yen more than what is open"
+    return Outcome.MATCHED, "reference and amount agree"

@@ -1,0 +1,134 @@
+"""The JSON that the outside sees of invoices, payments and settlements: built in one place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import orjson
+
+from streams.domain.invoice import Invoice, InvoiceState, Reference, state_of
+from streams.domain.notice import Notice
+from streams.domain.notification import NotificationType
+from streams.domain.payment import Payment
+from streams.domain.settlement import Settlement
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC with `Z`; milliseconds are written where there are any."""
+    moment = moment.astimezone(UTC)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond >= 1000 else f"{text}Z"
+
+
+def payment_object(payment: Payment) -> dict[str, object]:
+    """A payment as webhooks and the API show it."""
+    return {
+        "id": payment.payment_id,
+        "channel": payment.channel,
+        "state": payment.state,
+        "amount_yen": payment.amount_yen,
+        "paid_at": rfc3339(payment.paid_at),
+        "reference": payment.reference,
+        "account_id": payment.account_id,
+        "store": {"chain": payment.store.chain, "code": payment.store.code}
+        if payment.store
+        else None,
+    }
+
+
+def _reference_object(reference: Reference) -> dict[str, object]:
+    shown: dict[str, object] = {"account_id": reference.account_id, "value": reference.value}
+    if reference.channel is not None:
+        shown["channel"] = reference.channel
+    if reference.chain is not None:
+        shown["chain"] = reference.chain
+    return shown
+
+
+def invoice_object(invoice: Invoice, state: InvoiceState, *, updated_at: datetime) -> dict[str, object]:
+    """An invoice as webhooks show it."""
+    terms = invoice.terms
+    customer = terms.customer
+    return {
+        "id": terms.invoice_id,
+        "invoice_number": terms.invoice_number,
+        "status": state.status,
+        "amount_yen": terms.amount_yen,
+        "paid_yen": state.paid_yen,
+        "preliminary_yen": state.preliminary_yen,
+        "excess_yen": state.excess_yen,
+        "balance_yen": state.balance_yen,
+        "due_at": rfc3339(terms.due_at),
+        "customer": {"name": customer.name, "kana": customer.kana} if customer else None,
+        "metadata": dict(terms.metadata),
+        "payments": [payment_object(payment) for payment in state.payments],
+        "references": [_reference_object(reference) for reference in terms.references],
+        "created_at": rfc3339(terms.created_at),
+        "updated_at": rfc3339(updated_at),
+    }
+
+
+def invoice_history(invoice: Invoice) -> list[dict[str, object]]:
+    """The states that an invoice went through, each with its time and what caused it."""
+    terms = invoice.terms
+    status = state_of(terms, ()).status
+    shown: list[dict[str, object]] = [
+        {"status": status, "at": rfc3339(terms.created_at), "cause": "registered"}
+    ]
+    for index, entry in enumerate(invoice.journal):
+        after = state_of(terms, invoice.journal[: index + 1]).status
+        if after is not status:
+            cause = entry.notice.notice_id if entry.type == "notice" else entry.type
+            shown.append({"status": after, "at": rfc3339(entry.at), "cause": cause})
+            status = after
+    return shown
+
+
+def full_invoice_object(invoice: Invoice) -> dict[str, object]:
+    """An invoice as the API shows it: with the history of its states."""
+    state = state_of(invoice.terms, invoice.journal)
+    updated_at = invoice.journal[-1].at if invoice.journal else invoice.terms.created_at
+    shown = invoice_object(invoice, state, updated_at=updated_at)
+    shown["history"] = invoice_history(invoice)
+    return shown
+
+
+def webhook_body(
+    kind: NotificationType,
+    *,
+    at: datetime,
+    invoice: dict[str, object] | None,
+    payment: Payment | None,
+    settlement: Settlement | None,
+    notice: Notice | None,
+    received_at: datetime | None,
+) -> str:
+    """The body of one notification, built once and sent byte for byte the same ever after."""
+    data: dict[str, object] = {
+        "invoice": invoice,
+        "payment": payment_object(payment) if payment else None,
+        "settlement": _settlement_object(settlement) if settlement else None,
+        "stages": {
+            "channel_at": rfc3339(notice.channel_at) if notice and notice.channel_at else None,
+            "received_at": rfc3339(received_at) if received_at else None,
+            "matched_at": rfc3339(at),
+        },
+    }
+    return orjson.dumps({"type": kind, "timestamp": rfc3339(at), "data": data}).decode()
+
+
+def _settlement_object(settlement: Settlement) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "outcome": settlement.outcome,
+        "reason": settlement.reason,
+        "rule": settlement.rule,
+        "notice_id": settlement.notice_id,
+        "balance_before_yen": settlement.balance_before_yen,
+        "balance_after_yen": settlement.balance_after_yen,
+    }
+    if settlement.assignment is not None:
+        shown["assigned_by"] = settlement.assignment.by
+        shown["assigned_reason"] = settlement.assignment.reason
+    return shown
+
+

@@ -1,0 +1,14 @@
+"""Invoices with their journals."""
+
+from __future__ import annotations
+
+import faust
+
+from streams.codecs import decode_invoice
+from streams.domain.invoice import Invoice
+from tables.table import TypedTable
+
+
+def invoices_table(app: faust.App, *, partitions: int) -> TypedTable[Invoice]:
+    """Keyed by invoice id, like the topic `invoices`."""
+    return TypedTable(app, "invoice-rows", decode=decode_invoice, partitions=partitions)

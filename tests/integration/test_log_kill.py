@@ -1,0 +1,122 @@
+"""A worker that is killed again and again loses nothing, repeats nothing and keeps its table right."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from connectors.log.sqlitelog import SqliteLog
+from streams.ports import Record
+from tests.log_helpers import a_log, count, end, every, start, wait_until
+
+EVENTS = 24_000
+KEYS = 3_000
+KILLS = 11
+CHANGELOG = "log-worker-totals-changelog"
+
+
+async def fill(log: SqliteLog, events: int) -> None:
+    """Notices 0..events-1, each key again and again."""
+    for first in range(0, events, 1000):
+        await log.append(
+            [
+                Record(topic="notices", key=b"k%d" % (n % KEYS), value=b"%d" % n)
+                for n in range(first, first + 1000)
+            ]
+        )
+
+
+def start_worker(log: SqliteLog, mode: str = "unit"):  # type: ignore[no-untyped-def]  # Popen
+    """A worker on this log."""
+    broker = f"sqlitelog://{log.path}"
+    return start("tests.log_worker", broker, "sqlitelogmemory://", mode)
+
+
+def newest(log: SqliteLog, topic: str) -> dict[bytes | None, bytes | None]:
+    """What a table would hold after recovery."""
+    return {record.key: record.value for record in every(log, topic)}
+
+
+async def test_kills_in_the_middle_of_units_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    with a_log(tmp_path / "log.db") as log:
+        log.create_topic("counts", 4)
+        await fill(log, EVENTS)
+
+        thresholds = sorted(chance.randrange(1, EVENTS - 500) for _ in range(KILLS))
+        for threshold in thresholds:
+            worker = start_worker(log)
+            try:
+                wait_until(log, lambda t=threshold: count(log, "counts") >= t, process=worker)
+            finally:
+                end([worker])
+        worker = start_worker(log)
+        try:
+            wait_until(log, lambda: count(log, "counts") >= EVENTS, process=worker)
+        finally:
+            end([worker])
+
+        outputs = [record.value or b"" for record in every(log, "counts")]
+        numbers = Counter(int(value.split(b":")[0]) for value in outputs)
+        assert set(numbers) == set(range(EVENTS)), "lost"
+        assert max(numbers.values()) == 1, "repeated"
+        assert newest(log, CHANGELOG) == {b"k%d" % key: b"8" for key in range(KEYS)}
+        totals: dict[bytes | None, list[int]] = defaultdict(list)
+        for record in every(log, "counts"):
+            totals[record.key].append(int((record.value or b"").split(b":")[1]))
+        assert all(counts == list(range(1, 9)) for counts in totals.values())
+        positions = [log.committed("counting", "notices", number) for number in range(4)]
+        assert positions == [log.end("notices", number) for number in range(4)]
+
+
+async def test_plain_agents_are_at_least_once_over_a_kill(tmp_path: Path) -> None:
+    with a_log(tmp_path / "log.db") as log:
+        log.create_topic("counts", 4)
+        await fill(log, 6_000)
+
+        for threshold in (1_500, 6_000):
+            worker = start_worker(log, "plain")
+            try:
+                wait_until(log, lambda t=threshold: count(log, "counts") >= t, process=worker)
+            finally:
+                end([worker])
+        worker = start_worker(log, "plain")
+        try:
+            ends = [log.end("notices", number) for number in range(4)]
+            wait_until(
+                log,
+                lambda: [log.committed("counting", "notices", n) for n in range(4)] == ends,
+                process=worker,
+            )
+        finally:
+            end([worker])
+
+        numbers = {int((r.value or b"").split(b":")[0]) for r in every(log, "counts")}
+        assert numbers == set(range(6_000))
+
+
+@pytest.mark.parametrize("kind", ["unit"])
+async def test_a_unit_that_raises_leaves_nothing_but_the_quarantine_row(
+    tmp_path: Path, kind: str
+) -> None:
+    with a_log(tmp_path / "log.db") as log:
+        log.create_topic("counts", 4)
+        log.create_topic("quarantine", 4)
+        for value in ("1", "poison", "2"):
+            await log.append([Record(topic="notices", key=b"k", value=value.encode())])
+
+        worker = start_worker(log, kind)
+        try:
+            wait_until(log, lambda: count(log, "counts") >= 2, process=worker)
+        finally:
+            end([worker])
+
+        assert [record.value for record in every(log, "counts")] == [b"1:1", b"2:2"]
+        assert [record.value for record in every(log, "quarantine")] == [b"poison"]
+        assert newest(log, CHANGELOG) == {b"k": b"2"}
+        assert count(log, CHANGELOG) == 2

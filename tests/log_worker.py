@@ -1,0 +1,99 @@
+"""A Faust worker for the log's tests: counts notices per key in a table and tells each count."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Any, cast
+
+import faust
+from faust.tables.manager import TableManager
+
+from connectors.log.transport import register
+from streams.ports import Record
+
+SOURCE, OUTPUT, QUARANTINE, TABLE = "notices", "counts", "quarantine", "totals"
+POISON = b"poison"
+
+
+class QuickTables(TableManager):
+    """Faust waits a second for tables that are declared late; here all are declared at import."""
+
+    async def on_start(self) -> None:
+        """Start without that second."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class WorkerApp(faust.App):
+    """An app whose one topic is read under a group of its own name."""
+
+    group_of_topic = {SOURCE: "counting"}
+
+
+def count_in_unit(app: Any, table: Any, message: Any, key: bytes, value: bytes) -> None:
+    """One step as a unit: output, table and position together, or a quarantine row instead."""
+    try:
+        with app.producer.unit(message) as unit:
+            total = int(table.get(key) or 0) + 1
+            table[key] = str(total).encode()
+            unit.send(Record(topic=OUTPUT, key=key, value=value + b":" + str(total).encode()))
+            if value == POISON:
+                raise ValueError("poison")
+    except ValueError:
+        with app.producer.unit(message) as unit:
+            unit.send(Record(topic=QUARANTINE, key=key, value=value))
+
+
+async def count_plainly(app: Any, table: Any, key: bytes, value: bytes) -> None:
+    """One step in Faust's own way: at least once."""
+    total = int(table.get(key) or 0) + 1
+    table[key] = str(total).encode()
+    output = value + b":" + str(total).encode()
+    await app.producer.send(OUTPUT, key, output, None, None, None)
+
+
+def make_app(broker: str, store: str, mode: str) -> faust.App:
+    """The worker's app; `mode` is `unit` or `plain`."""
+    register()
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    app = WorkerApp(
+        "log-worker",
+        broker=broker,
+        store=store,
+        topic_partitions=4,
+        web_enabled=False,
+        broker_commit_interval=0.1,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        TableManager=QuickTables,
+    )
+    source = app.topic(SOURCE, key_type=bytes, value_type=bytes, value_serializer="raw")
+    table = app.Table(TABLE, key_type=bytes, value_type=bytes, default=None, partitions=4)
+
+    @app.agent(source)  # type: ignore[untyped-decorator]  # faust's decorator has no types
+    async def counting(stream: Any) -> None:
+        async for event in stream.events():
+            if mode == "unit":
+                await cast("Any", app.producer).room()
+                count_in_unit(app, table, event.message, event.key, event.value)
+            else:
+                await count_plainly(app, table, event.key, event.value)
+
+    return app
+
+
+def main() -> None:
+    """Run until killed: `python -m tests.log_worker BROKER STORE MODE`."""
+    app = make_app(*sys.argv[1:4])
+    worker = faust.Worker(app, loglevel="warn", redirect_stdouts=False, quiet=True)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker.loop = loop
+    worker.execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main()
