@@ -26,13 +26,14 @@ from streams.messages import (
     AttemptMade,
     DeliveriesStarted,
     DeliveryAttempted,
+    DeliveryDropped,
     EndpointRemoved,
     EndpointSet,
     Notified,
     ResendRequested,
 )
 from streams.ports import Record
-from streams.topics import DIRECTORY, HISTORY
+from streams.topics import DIRECTORY, HISTORY, NOTIFICATIONS
 
 EndpointRows = MutableMapping[bytes, tuple[Endpoint, ...]]
 DeliveryRows = MutableMapping[bytes, Delivery]
@@ -63,7 +64,9 @@ def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes
             case EndpointRemoved():
                 return notifier.endpoint_removed(message)
             case ResendRequested():
-                return notifier.start((message.delivery,), message.delivery.merchant_id, "resend")
+                return notifier.resend(message.delivery, envelope.now)
+            case DeliveryDropped():
+                return notifier.dropped(message)
             case _:
                 assert_never(message)
 
@@ -96,9 +99,7 @@ class _Notifier:
         )
         return self.start(started, message.merchant_id, "notified")
 
-    def start(
-        self, asked: tuple[Delivery, ...], merchant_id: MerchantId, outcome: str
-    ) -> Result:
+    def start(self, asked: tuple[Delivery, ...], merchant_id: MerchantId, outcome: str) -> Result:
         """Start deliveries; one that is under way already goes on as it is."""
         started: list[Delivery] = []
         for delivery in asked:
@@ -115,38 +116,45 @@ class _Notifier:
         records = (record(HISTORY, merchant_id, said),)
         return Result(records=records, outcome=outcome, facts=facts)
 
+    def resend(self, delivery: Delivery, now: datetime) -> Result:
+        """Start a delivery again; one whose endpoint was removed meanwhile ends at once."""
+        if self._endpoint(delivery.merchant_id, delivery.endpoint_id) is None:
+            return self.dropped(_drop(delivery, now))
+        return self.start((delivery,), delivery.merchant_id, "resend")
+
     def attempted(self, message: AttemptMade) -> Result:
         """Decide what follows an attempt; a replay says the same again and changes nothing."""
-        key = message.delivery_id.encode()
-        row = self._deliveries.get(key)
-        attempt = message.attempt
-        is_new = (
-            row is not None and row.round == message.round and row.attempts < attempt.number
-        )
+        row = self._deliveries.get(message.delivery_id.encode())
+        if row is not None and row.round != message.round:
+            row = None
         verdict = after_attempt(
-            attempt,
-            attempts_made=attempt.number,
+            message.attempt,
+            attempts_made=message.attempt.number,
             first_attempt_at=message.first_attempt_at,
             fraction=message.fraction,
         )
-        gone: tuple[Record, ...] = ()
+        is_new = row is not None and row.attempts < message.attempt.number
         match verdict:
-            case Delivered() | GivenUp():
-                is_delivered = isinstance(verdict, Delivered)
-                status = DeliveryStatus.DELIVERED if is_delivered else DeliveryStatus.FAILED
-                due_at = None
-                if is_new:
-                    del self._deliveries[key]
-                    self._lanes.withdraw(message.delivery_id)
+            case Delivered():
+                # What was delivered is not sent again, whichever of two tries it was.
+                self._finish(message.delivery_id, is_due=row is not None)
+                return self._said(message, DeliveryStatus.DELIVERED, None)
+            case GivenUp():
+                self._finish(message.delivery_id, is_due=is_new)
+                return self._said(message, DeliveryStatus.FAILED, None)
             case RetryAt() | EndpointGone():
-                status, due_at = DeliveryStatus.RETRYING, verdict.due_at
+                gone = row if isinstance(verdict, EndpointGone) else None
+                more = self._disable(gone, message.attempt.at) if gone is not None else ()
                 if row is not None and is_new:
-                    if isinstance(verdict, EndpointGone):
-                        gone = self._disable(row, attempt.at)
                     self._retry(row, message, verdict)
+                return self._said(message, DeliveryStatus.RETRYING, verdict.due_at, more)
             case _:
                 assert_never(verdict)
-        return self._said(message, status, due_at, gone)
+
+    def _finish(self, delivery: DeliveryId, *, is_due: bool) -> None:
+        if is_due:
+            del self._deliveries[delivery.encode()]
+            self._lanes.withdraw(delivery)
 
     def _retry(self, row: Delivery, message: AttemptMade, verdict: RetryAt | EndpointGone) -> None:
         waits = replace(
@@ -163,7 +171,7 @@ class _Notifier:
         message: AttemptMade,
         status: DeliveryStatus,
         due_at: datetime | None,
-        more: tuple[Record, ...],
+        more: tuple[Record, ...] = (),
     ) -> Result:
         said = DeliveryAttempted(
             merchant_id=message.merchant_id,
@@ -193,39 +201,63 @@ class _Notifier:
         return Result(outcome=f"endpoint_{endpoint.status}", facts=facts)
 
     def endpoint_removed(self, message: EndpointRemoved) -> Result:
-        """What was pending for the endpoint ends as failed, visibly."""
+        """What is pending for the endpoint is dropped, each by an event of its own.
+
+        A row leaves the table only with the event that says all about its end, so that a replay
+        of either event loses no word of it.
+        """
         key = message.merchant_id.encode()
         self._endpoints[key] = self._without(key, message.endpoint_id)
         self._lanes.remove_endpoint(message.endpoint_id)
-        ended = [
-            row for row in list(self._deliveries.values()) if row.endpoint_id == message.endpoint_id
-        ]
-        records = []
-        for row in ended:
-            said = DeliveryAttempted(
-                merchant_id=row.merchant_id,
-                delivery_id=row.delivery_id,
-                round=row.round,
-                status=DeliveryStatus.FAILED,
-                at=message.at,
-                reason="endpoint_removed",
-            )
-            records.append(record(HISTORY, row.merchant_id, said))
-            del self._deliveries[row.delivery_id.encode()]
+        records = tuple(
+            record(NOTIFICATIONS, row.merchant_id, _drop(row, message.at))
+            for row in list(self._deliveries.values())
+            if row.endpoint_id == message.endpoint_id
+        )
         facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
-        return Result(records=tuple(records), outcome="endpoint_removed", facts=facts)
+        return Result(records=records, outcome="endpoint_removed", facts=facts)
+
+    def dropped(self, message: DeliveryDropped) -> Result:
+        """A delivery whose endpoint was removed ends as failed, visibly."""
+        row = self._deliveries.get(message.delivery_id.encode())
+        self._finish(message.delivery_id, is_due=row is not None and row.round <= message.round)
+        said = DeliveryAttempted(
+            merchant_id=message.merchant_id,
+            delivery_id=message.delivery_id,
+            round=message.round,
+            status=DeliveryStatus.FAILED,
+            at=message.at,
+            reason="endpoint_removed",
+        )
+        facts = {"merchant_id": message.merchant_id, "delivery_id": message.delivery_id}
+        records = (record(HISTORY, message.merchant_id, said),)
+        return Result(records=records, outcome=DeliveryStatus.FAILED, facts=facts)
 
     def _without(self, key: bytes, endpoint_id: EndpointId) -> tuple[Endpoint, ...]:
         known = self._endpoints.get(key, ())
         return tuple(endpoint for endpoint in known if endpoint.endpoint_id != endpoint_id)
 
+    def _endpoint(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> Endpoint | None:
+        known = self._endpoints.get(merchant_id.encode(), ())
+        return next((one for one in known if one.endpoint_id == endpoint_id), None)
+
     def _disable(self, row: Delivery, at: datetime) -> tuple[Record, ...]:
-        """410: the receiver is gone; it collects from now on until a person enables it."""
-        known = self._endpoints.get(row.merchant_id.encode(), ())
-        for endpoint in known:
-            if endpoint.endpoint_id == row.endpoint_id:
-                disabled = replace(endpoint, status=EndpointStatus.DISABLED, updated_at=at)
-                self.endpoint_set(disabled)
-                changed = EndpointSet(endpoint=disabled)
-                return (record(DIRECTORY, endpoint.endpoint_id, changed),)
-        return ()
+        """410: the receiver is gone; it collects from now on until a person enables it.
+
+        An endpoint that a person changed after the attempt stays as they want it.
+        """
+        endpoint = self._endpoint(row.merchant_id, row.endpoint_id)
+        if endpoint is None or endpoint.updated_at > at:
+            return ()
+        disabled = replace(endpoint, status=EndpointStatus.DISABLED, updated_at=at)
+        self.endpoint_set(disabled)
+        return (record(DIRECTORY, endpoint.endpoint_id, EndpointSet(endpoint=disabled)),)
+
+
+def _drop(delivery: Delivery, at: datetime) -> DeliveryDropped:
+    return DeliveryDropped(
+        merchant_id=delivery.merchant_id,
+        delivery_id=delivery.delivery_id,
+        round=delivery.round,
+        at=at,
+    )

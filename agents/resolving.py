@@ -11,7 +11,6 @@ from streams.domain.ids import MerchantId, notification_id
 from streams.domain.notification import Notification, NotificationType
 from streams.domain.payment import payment_of
 from streams.domain.resolution import (
-    Held,
     ReferenceRow,
     Resolved,
     Waiting,
@@ -70,7 +69,10 @@ def _notice(
     row: ReferenceRow, message: NoticeReceived, envelope: Envelope
 ) -> tuple[ReferenceRow, Result]:
     heard = Waiting(
-        notice=message.notice, received_at=message.received_at, source=envelope.source
+        notice=message.notice,
+        received_at=message.received_at,
+        at=envelope.now,
+        source=envelope.source,
     )
     row, outcome = resolve(row, heard)
     facts = {"notice_id": heard.notice.notice_id, "merchant_id": message.merchant_id}
@@ -84,7 +86,7 @@ def _notice(
         )
         repeat = record(HISTORY, message.merchant_id, said)
         return row, Result(records=(repeat,), outcome="repeated", facts=facts)
-    records = _held(message.merchant_id, outcome, envelope)
+    records = _held(message.merchant_id, outcome.waiting)
     return row, Result(records=records, outcome="unmatched", facts=facts)
 
 
@@ -106,9 +108,8 @@ def _freed(merchant_id: MerchantId, freed: Sequence[Resolved], *, outcome: str) 
     )
 
 
-def _held(merchant_id: MerchantId, held: Held, envelope: Envelope) -> tuple[Record, ...]:
+def _held(merchant_id: MerchantId, waiting: Waiting) -> tuple[Record, ...]:
     """Tell the merchant that money came which nobody knows, and keep it where people look."""
-    waiting = held.waiting
     settlement = Settlement(
         notice_id=waiting.notice.notice_id,
         payment_id=waiting.notice.payment_id,
@@ -116,17 +117,17 @@ def _held(merchant_id: MerchantId, held: Held, envelope: Envelope) -> tuple[Reco
         outcome=Outcome.UNMATCHED,
         reason="no invoice is registered for this reference",
         rule="reference",
-        decided_at=envelope.now,
+        decided_at=waiting.at,
     )
     kind = NotificationType.PAYMENT_UNMATCHED
     notification = Notification(
         notification_id=notification_id(waiting.notice.notice_id, kind),
         merchant_id=merchant_id,
         type=kind,
-        at=envelope.now,
+        at=waiting.at,
         body=webhook_body(
             kind,
-            at=envelope.now,
+            at=waiting.at,
             invoice=None,
             payment=payment_of((waiting.notice,)),
             settlement=settlement,

@@ -22,6 +22,7 @@ from streams.domain.invoice import (
 )
 from streams.domain.notification import Notification
 from streams.domain.settlement import (
+    NOT_DUE,
     Changed,
     Refused,
     Repeated,
@@ -62,6 +63,8 @@ def settling(*, invoices: Invoices, watch: Watch) -> Step:
             invoice, result = _happen(before, message, envelope)
         if invoice is not before:
             invoices[envelope.key] = invoice
+        # A tick is early when clocks differ; it is spent, so another one is asked for.
+        if invoice is not before or result.outcome == NOT_DUE:
             terms = invoice.terms
             if awaits_deadline(state_of(terms, invoice.journal)):
                 watch(terms.invoice_id, terms.merchant_id, terms.deadline)

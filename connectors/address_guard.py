@@ -60,7 +60,7 @@ REFUSED_IPV6 = tuple(
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 BAD_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029]")
-PORT = re.compile(r":[0-9]{1,5}")
+PORT = re.compile(r"[0-9]{1,5}")
 
 
 class AddressNotAllowed(OSError):
@@ -99,21 +99,37 @@ def parse_url(url: str, *, allow_private: bool) -> URL:
         raise Malformed("the URL cannot be read") from None
     _check_scheme(parsed, allow_private=allow_private)
     authority = re.split(r"[/?]", url.partition("//")[2], maxsplit=1)[0]
-    if "@" in authority:
-        raise Malformed("the URL must not contain a user name or a password")
+    _check_authority(authority, parsed.raw_host)
     _check_host(parsed.raw_host, allow_private=allow_private)
-    written_port = authority[authority.rfind("]") + 1 :].partition(":")
-    if written_port[1] and not PORT.fullmatch(f":{written_port[2]}"):
-        raise Malformed("the port of the URL is not a number")
     if not port or (port not in PUBLIC_PORTS and not allow_private):
         raise Malformed("the URL must use port 443 or 80")
-    return parsed
+    if not url.isascii():
+        return parsed
+    # Byte for byte as it was registered: some receivers sign their own query strings.
+    path, mark, query = url.partition("//")[2][len(authority) :].partition("?")
+    return URL.build(
+        scheme=parsed.scheme,
+        authority=parsed.raw_authority,
+        path=path or "/",
+        query_string=query if mark else "",
+        encoded=True,
+    )
 
 
 def _check_scheme(url: URL, *, allow_private: bool) -> None:
     if url.scheme == "https" or (url.scheme == "http" and allow_private):
         return
     raise Malformed("the URL must begin with https://")
+
+
+def _check_authority(authority: str, host: str | None) -> None:
+    if "@" in authority:
+        raise Malformed("the URL must not contain a user name or a password")
+    if "[" in authority and ":" not in (host or ""):
+        raise Malformed("the URL cannot be read")  # an address form of the future
+    _, colon, port = authority[authority.rfind("]") + 1 :].partition(":")
+    if colon and not PORT.fullmatch(port):
+        raise Malformed("the port of the URL is not a number")
 
 
 def _check_host(host: str | None, *, allow_private: bool) -> None:
@@ -160,7 +176,7 @@ def guarded_socket(
     if not allow_private and not is_public(str(address[0])):
         raise AddressNotAllowed("address_not_allowed")
     made = socket.socket(family, kind, protocol)
-    made.setblocking(False)
+    made.settimeout(0)  # asyncio wants it so
     return made
 
 

@@ -1,14 +1,21 @@
-"""What a channel format is: one file in `connectors/channels/` that ends in `CHANNEL = Channel(...)`."""
+"""A channel format: a file in `connectors/channels/` that ends in `CHANNEL = Channel(...)`."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
 
+from streams.domain.errors import Malformed
 from streams.domain.ids import AccountId, MerchantId, NoticeId
-from streams.domain.notice import ChannelKind, Notice
+from streams.domain.notice import AMOUNT_YEN_MAX, ChannelKind, Notice
+
+JAPAN = timezone(timedelta(hours=9), "JST")
+TIME_DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?")
+AMOUNT_DIGITS = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,11 @@ Answer = Callable[[str], Reply | None]
 """From a reason to the provider's answer; None leaves it to the API's own problem document."""
 
 
+def as_it_is(reply: Reply, _: Incoming) -> Reply:
+    """The answer of a format that says the same to every request."""
+    return reply
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A format: how to trust it, how to read it, how to answer it. No I/O, no clock.
@@ -72,7 +84,8 @@ class Channel:
     a rotation, with the previous one. `parse` raises `Malformed`; it returns no notice for what
     says nothing about money. `parse_file` reads a whole file or raises `Malformed` with line and
     column. `canonical_reference` brings a reference into the form in which this format's
-    notices give it, or raises `Malformed`.
+    notices give it, or raises `Malformed`. `fit` is applied to every reply before it is sent:
+    some providers want to see in the answer which request it is for; it never raises.
     """
 
     name: str
@@ -86,6 +99,27 @@ class Channel:
     unreadable: Answer
     unavailable: Answer
     parse_file: Callable[[bytes, Account], tuple[FileRecord, ...]] | None = None
+    fit: Callable[[Reply, Incoming], Reply] = as_it_is
+
+
+def japan_time(digits: str, *, name: str = "the time") -> datetime:
+    """YYYYMMDD, with HHMM or HHMMSS where known, on a Japanese clock; a bare date is its start."""
+    if not TIME_DIGITS.fullmatch(digits):
+        raise Malformed(f"{name} must have 8, 12 or 14 digits")
+    padded = digits.ljust(14, "0")
+    parts = [int(padded[:4]), *(int(padded[at : at + 2]) for at in range(4, 14, 2))]
+    year, month, day, hour, minute, second = parts
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=JAPAN).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Malformed(f"{name} is not a date or time that exists") from None
+
+
+def yen(digits: str, *, least: int = 1, name: str = "the amount") -> int:
+    """An amount as formats of text fields write it: digits alone, in no other script."""
+    if not AMOUNT_DIGITS.fullmatch(digits) or int(digits) < least:
+        raise Malformed(f"{name} must be digits that say {least} to {AMOUNT_YEN_MAX} yen")
+    return int(digits)
 
 
 def load_channels() -> dict[str, Channel]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -42,6 +43,8 @@ ANSWER_BYTES_MAX = 16 * 1024
 KEPT_BYTES_MAX = 1024
 KEEP_ALIVE_SECONDS = 30.0
 DNS_CACHE_SECONDS = 30
+STALE_SECONDS_MAX = 1.0
+"""A kept connection that breaks so soon was closed by the receiver before it saw the request."""
 RETRY_AFTER_DIGITS_MAX = 9
 REASON_CHARACTERS_MAX = 60
 
@@ -88,6 +91,15 @@ def parse_retry_after(text: str | None, now: datetime) -> int | None:
     return min(max(wait_seconds, 0), RETRY_AFTER_SECONDS_MAX)
 
 
+def _watch_reuse() -> aiohttp.TraceConfig:
+    async def reused(_session: object, context: SimpleNamespace, _parameters: object) -> None:
+        context.trace_request_ctx.is_reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
+    return trace
+
+
 class WebhookSender:
     """One HTTP client for every endpoint; how many run at a time is for the caller to limit."""
 
@@ -106,9 +118,10 @@ class WebhookSender:
         self._clock = clock
         self._agent = f"keshikomi/{version}"
         self._allow_private = allow_private
-        self._connect_seconds = connect_seconds
-        self._total_seconds = total_seconds
         self._answer_seconds = answer_seconds
+        self._timeout = aiohttp.ClientTimeout(
+            total=total_seconds, connect=connect_seconds, ceil_threshold=math.inf
+        )
         self._resolver = resolver
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
@@ -130,10 +143,9 @@ class WebhookSender:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # a small answer must not become a large one
             read_bufsize=ANSWER_BYTES_MAX,
-            timeout=aiohttp.ClientTimeout(
-                total=self._total_seconds, connect=self._connect_seconds, ceil_threshold=math.inf
-            ),
+            timeout=self._timeout,
             trust_env=False,
+            trace_configs=[_watch_reuse()],
         )
 
     async def close(self) -> None:
@@ -169,9 +181,8 @@ class WebhookSender:
         }
         if traceparent:
             headers["traceparent"] = traceparent
-        status_code: int | None = None
-        error: str | None = None
-        answer, retry_after_seconds = "", None
+        status_code = error = retry_after_seconds = None
+        answer = ""
         try:
             target = parse_url(url, allow_private=self._allow_private)
             status_code, answer, retry_after = await self._post(target, headers, body)
@@ -194,9 +205,23 @@ class WebhookSender:
     async def _post(
         self, url: URL, headers: dict[str, str], body: bytes
     ) -> tuple[int, str, str | None]:
+        way = SimpleNamespace(is_reused=False)
+        begun = monotonic_seconds()
+        try:
+            return await self._request(url, headers, body, way)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not way.is_reused or monotonic_seconds() - begun > STALE_SECONDS_MAX:
+                raise
+        # The receiver let go of an idle connection just then, which is nobody's failure; should
+        # it have read the request after all, it knows the repeat by its id.
+        return await self._request(url, headers, body, way)
+
+    async def _request(
+        self, url: URL, headers: dict[str, str], body: bytes, way: SimpleNamespace
+    ) -> tuple[int, str, str | None]:
         assert self._session is not None, "start() comes first"
         async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False
+            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=way
         ) as response:
             answer = await self._read(response)
             return response.status, answer, response.headers.get("retry-after")
@@ -241,28 +266,29 @@ DNS_WORDS = {
 }
 
 
+KIND_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (aiohttp.ConnectionTimeoutError, "connect_timeout"),
+    (TimeoutError, "timeout"),
+    (aiohttp.ServerDisconnectedError, "connection_closed"),
+    (aiohttp.ClientResponseError, "answer_not_http"),
+    (aiohttp.ClientPayloadError, "answer_not_http"),
+)
+
+
 def name_failure(failure: BaseException) -> str:
     """One failure in short and stable words, for people and for counting."""
     cause = getattr(failure, "os_error", None) or failure
-    match failure:
-        case _ if isinstance(cause, AddressNotAllowed):
-            return "address_not_allowed"
-        case aiohttp.ConnectionTimeoutError():
-            return "connect_timeout"
-        case TimeoutError():
-            return "timeout"
-        case aiohttp.ClientConnectorCertificateError():
-            return _tls_words(failure.certificate_error)
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return _tls_words(cause)
-        case _ if isinstance(cause, socket.gaierror):
-            return f"dns: {DNS_WORDS.get(cause.errno or 0, 'failed')}"
-        case aiohttp.ServerDisconnectedError():
-            return "connection_closed"
-        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
-            return "answer_not_http"
-        case _:
-            return ERRNO_WORDS.get(getattr(cause, "errno", None) or 0, "connection_failed")
+    if isinstance(cause, AddressNotAllowed):
+        return "address_not_allowed"
+    certificate_error = getattr(failure, "certificate_error", None)
+    if certificate_error or isinstance(cause, ssl.SSLError):
+        return _tls_words(certificate_error or cause)
+    if isinstance(cause, socket.gaierror):
+        return f"dns: {DNS_WORDS.get(cause.errno or 0, 'failed')}"
+    for kind, words in KIND_WORDS:
+        if isinstance(failure, kind):
+            return words
+    return ERRNO_WORDS.get(getattr(cause, "errno", None) or 0, "connection_failed")
 
 
 def _tls_words(error: BaseException) -> str:

@@ -23,10 +23,22 @@ DATA_MODE = 0o700
 
 def with_keys(settings: Settings) -> Settings:
     """The settings with both keys, made on the first start of this data directory."""
+    must_not_lack_master_key(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=DATA_MODE)
     make_once(settings.admin_key_path, _new_admin_key, wanted=not settings.admin_key)
     make_once(settings.master_key_path, _new_master_key, wanted=not settings.master_keys)
     return with_known_keys(settings)
+
+
+def must_not_lack_master_key(settings: Settings) -> None:
+    """Refuse to make a master key beside a log: what it holds was sealed under another one."""
+    has_key = settings.master_keys or settings.master_key_path.exists()
+    if settings.log_path.exists() and not has_key:
+        fault = (
+            f"{settings.master_key_path}: is missing, and secrets in {settings.log_path} are "
+            "sealed under it; restore it, or set KESHIKOMI_MASTER_KEY"
+        )
+        raise BadSettings((fault,))
 
 
 def with_known_keys(settings: Settings) -> Settings:

@@ -28,6 +28,7 @@ TRACEBACK_CHARACTERS_MAX = 8_000
 QUIET = ("faust", "mode", "aiokafka", "kafka", "aiohttp.access", "asyncio")
 """Foreign loggers with a level of their own: their small talk alone took 12 % of a core."""
 
+SECRET_MARKS = ("whsec_", "ksk_", "kadm_", "Bearer", '"secret"')
 SECRET = re.compile(r"(whsec_|ksk_|kadm_|Bearer\s+|\"secret\":\s*\")[^\s\"',;&]+")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -52,6 +53,8 @@ def configure(
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # Nothing of these is in a line, and each record would look for them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.captureWarnings(capture=True)
     sys.excepthook = _tell_crash
     faulthandler.enable()
@@ -79,7 +82,10 @@ class Renderer:
         line = self._json(record) if self._as_json else self._text(record)
         for secret in self._secrets:
             line = line.replace(secret, "***")
-        return (SECRET.sub(r"\1***", line) + "\n").encode("utf-8", "backslashreplace")
+        # Looking for five words costs less than the pattern, and nearly no line has one.
+        if any(mark in line for mark in SECRET_MARKS):
+            line = SECRET.sub(r"\1***", line)
+        return (line + "\n").encode("utf-8", "backslashreplace")
 
     def _json(self, record: logging.LogRecord) -> str:
         content: dict[str, object] = {
@@ -133,12 +139,16 @@ def _failure(record: logging.LogRecord) -> str:
 class LineHandler(logging.Handler):
     """Hands lines to a thread; when stderr takes none, lines are dropped and counted."""
 
-    def __init__(self, render: Renderer, *, descriptor: int) -> None:
+    def __init__(
+        self, render: Renderer, *, descriptor: int, lines_waiting_max: int = LINES_WAITING_MAX
+    ) -> None:
         super().__init__()
         self._render = render
         self._descriptor = descriptor
         self._lines: queue.SimpleQueue[Line] = queue.SimpleQueue()
-        self._dropped = 0
+        self._lines_waiting_max = lines_waiting_max
+        self.dropped = 0
+        self._told_dropped = 0
         self._hurry = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
@@ -146,8 +156,8 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line; a critical one is awaited, as the process may end right after it."""
-        if self._lines.qsize() >= LINES_WAITING_MAX:
-            self._dropped += 1
+        if self._lines.qsize() >= self._lines_waiting_max:
+            self.dropped += 1
             return
         self._lines.put(self._render(record))
         if record.levelno >= logging.CRITICAL:
@@ -190,9 +200,9 @@ class LineHandler(logging.Handler):
                     self._write(piece)
                 piece += line
             line = self._next()
-        if self._dropped:
-            piece += b"%d log lines were dropped: stderr did not take them\n" % self._dropped
-            self._dropped = 0
+        if (dropped := self.dropped - self._told_dropped) > 0:
+            piece += b"%d log lines were dropped: stderr did not take them\n" % dropped
+            self._told_dropped += dropped
         self._write(piece)
 
     def _next(self) -> Line | None:

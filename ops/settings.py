@@ -141,7 +141,7 @@ class Settings:
         parse=whole(1, 65_535), unit="TCP port",
     )  # fmt: skip
     start_seconds: float = setting(
-        30.0, "How long `up` waits for a part to be ready before it goes on without it.",
+        30.0, "How long `up` waits for its parts to be ready before it says so.",
         parse=number(1, 3_600), unit="seconds",
     )  # fmt: skip
     shutdown_seconds: float = setting(
@@ -233,8 +233,9 @@ def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name in known | INTERNAL:
             continue
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        endings = [other.removeprefix(PREFIX) for other in known]
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+        hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
         yield f"{name}: {LATER.get(name) or f'there is no such setting{hint}'}"
 
 

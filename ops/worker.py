@@ -18,13 +18,14 @@ from agents.notifying import Lanes, notifying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
+from connectors.log.sqlitelog import SqliteLog
 from connectors.log.transport import Transport, register
 from streams.clock import Clock
 from streams.domain.delivery import Delivery, Endpoint
 from streams.domain.invoice import Invoice, state_of
 from streams.domain.settlement import awaits_deadline
 from streams.messages import AttemptMade
-from streams.ports import Appender, History, Record
+from streams.ports import History, Record
 from streams.topics import HISTORY, INVOICES, NOTIFICATIONS, QUARANTINE, REFERENCES, group_of_topic
 from tables.deliveries import deliveries_table
 from tables.endpoints import endpoints_table
@@ -170,12 +171,17 @@ class Worker:
     # -- the log, for what runs outside the agents
 
     @property
-    def log(self) -> Appender:
+    def log_file(self) -> SqliteLog:
         """The log that the app's own driver writes to."""
         return cast("Transport", self.app.transport).log_file
 
+    @property
+    def stages(self) -> Sequence[str]:
+        """What this worker runs."""
+        return self._parts.stages
+
     async def _append(self, records: Sequence[Record]) -> object:
-        return await self.log.append(records)
+        return await self.log_file.append(records)
 
     async def _publish_attempt(self, made: AttemptMade) -> None:
         await self._append([record(NOTIFICATIONS, made.merchant_id, made)])

@@ -121,7 +121,7 @@ class EndpointSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRemoved:
-    """An endpoint was removed; what was pending for it ends as failed."""
+    """An endpoint was removed; what was pending for it is dropped."""
 
     merchant_id: MerchantId
     endpoint_id: EndpointId
@@ -154,7 +154,20 @@ class ResendRequested:
     type: Literal["resend"] = "resend"
 
 
-NotificationMessage = Notified | EndpointSet | EndpointRemoved | AttemptMade | ResendRequested
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryDropped:
+    """A delivery ends unmade, because its endpoint was removed; says all that history needs."""
+
+    merchant_id: MerchantId
+    delivery_id: DeliveryId
+    round: int
+    at: datetime
+    type: Literal["dropped"] = "dropped"
+
+
+NotificationMessage = (
+    Notified | EndpointSet | EndpointRemoved | AttemptMade | ResendRequested | DeliveryDropped
+)
 
 # --- directory: key is the id; an empty value removes
 

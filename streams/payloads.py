@@ -13,11 +13,14 @@ from streams.domain.payment import Payment
 from streams.domain.settlement import Settlement
 
 
+MICROSECONDS_PER_MILLISECOND = 1_000
+
+
 def rfc3339(moment: datetime) -> str:
     """A time in UTC with `Z`; milliseconds are written where there are any."""
-    moment = moment.astimezone(UTC)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond >= 1000 else f"{text}Z"
+    whole = moment.microsecond < MICROSECONDS_PER_MILLISECOND
+    text = moment.astimezone(UTC).isoformat(timespec="seconds" if whole else "milliseconds")
+    return f"{text[:-6]}Z"
 
 
 def payment_object(payment: Payment) -> dict[str, object]:

@@ -1,9 +1,7 @@
-"""Builders: domain values and messages with sensible defaults, so a test names only what matters."""
+"""Builders of domain values with sensible defaults, so that a test names only what matters."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +34,6 @@ from streams.domain.invoice import (
     Customer,
     Entry,
     Invoice,
-    InvoiceStatus,
     InvoiceTerms,
     NoticeApplied,
     Reference,
@@ -45,7 +42,6 @@ from streams.domain.invoice import (
 from streams.domain.notice import ChannelKind, Notice, NoticeKind, Store
 from streams.domain.notification import Notification, NotificationType
 from streams.domain.settlement import Outcome, Settlement
-from streams.messages import InvoiceChanged, NoticeAccepted, NoticeHeld, Quarantined
 
 NOW = datetime(2026, 11, 24, 1, 15, tzinfo=UTC)
 """The present of every test that does not set its own."""
@@ -111,7 +107,7 @@ def a_notice(
     channel_at: datetime | None = None,
     store: Store | None = None,
 ) -> Notice:
-    """A notice named `name` within its account; it is about the payment of that name, or `payment`."""
+    """A notice named `name` in its account, about the payment of that name or of `payment`."""
     return Notice(
         notice_id=a_notice_id(name, account=account),
         payment_id=a_payment_id(payment or name, account=account),
@@ -259,116 +255,4 @@ def an_attempt(
         status_code=status_code,
         error=error,
         answer=answer,
-    )
-
-
-def a_notice_accepted(
-    *,
-    notice: Notice | None = None,
-    merchant: MerchantId = MERCHANT,
-    raw: bytes = b'{"notice_id": "one"}',
-    received_at: datetime = NOW,
-    about_money: bool = True,
-) -> NoticeAccepted:
-    """The raw notice with the hash of its bytes."""
-    notice = notice or a_notice()
-    return NoticeAccepted(
-        merchant_id=merchant,
-        account_id=notice.account_id,
-        notice_id=notice.notice_id,
-        format="generic",
-        received_at=received_at,
-        raw_sha256=hashlib.sha256(raw).hexdigest(),
-        raw_base64=base64.b64encode(raw).decode(),
-        content_type="application/json",
-        about_money=about_money,
-    )
-
-
-def a_notice_held(
-    *,
-    notice: Notice | None = None,
-    merchant: MerchantId = MERCHANT,
-    received_at: datetime = NOW,
-    decided_at: datetime | None = None,
-) -> NoticeHeld:
-    """A notice whose reference is unknown, told as `payment.unmatched`."""
-    notice = notice or a_notice()
-    decided_at = decided_at or received_at
-    told = a_notification(
-        cause=notice.notice_id,
-        merchant=merchant,
-        kind=NotificationType.PAYMENT_UNMATCHED,
-        at=decided_at,
-    )
-    return NoticeHeld(
-        merchant_id=merchant,
-        notice=notice,
-        received_at=received_at,
-        settlement=a_settlement(
-            notice=notice,
-            outcome=Outcome.UNMATCHED,
-            reason="the reference is unknown",
-            decided_at=decided_at,
-        ),
-        notifications=(told,),
-    )
-
-
-def an_invoice_changed(
-    *,
-    terms: InvoiceTerms | None = None,
-    version: int = 1,
-    status: InvoiceStatus = InvoiceStatus.PAID,
-    at: datetime = NOW,
-    notice: Notice | None = None,
-    notifications: tuple[Notification, ...] = (),
-    request_id: str | None = None,
-    refused: str | None = None,
-) -> InvoiceChanged:
-    """The invoice after entry `version` of its journal; with a notice, also its settlement."""
-    terms = terms or an_invoice_terms()
-    settlement = (
-        a_settlement(notice=notice, invoice=terms.invoice_id, decided_at=at) if notice else None
-    )
-    return InvoiceChanged(
-        merchant_id=terms.merchant_id,
-        invoice_id=terms.invoice_id,
-        version=version,
-        at=at,
-        invoice_number=terms.invoice_number,
-        status=status,
-        shown=orjson.dumps({"id": terms.invoice_id, "version": version, "status": status}).decode(),
-        notice=notice,
-        settlement=settlement,
-        notifications=notifications,
-        request_id=request_id,
-        refused=refused,
-    )
-
-
-def a_quarantined(
-    *,
-    quarantine_id: str = "qrn_one",
-    notice: Notice | None = None,
-    merchant: MerchantId | None = MERCHANT,
-    at: datetime = NOW,
-    code: str = "over_limit",
-    reason: str = "at most 200 notices wait for one reference",
-    raw: bytes = b"raw",
-    topic: str = "references",
-    key: str = "",
-) -> Quarantined:
-    """Something that could not be used; with a notice, it is that notice."""
-    return Quarantined(
-        quarantine_id=quarantine_id,
-        at=at,
-        code=code,
-        reason=reason,
-        raw_base64=base64.b64encode(raw).decode(),
-        topic=topic,
-        key=key,
-        merchant_id=merchant,
-        account_id=notice.account_id if notice else None,
-        notice_id=notice.notice_id if notice else None,
     )

@@ -27,12 +27,12 @@ def a_record(*, topic: str = "notices", key: str = "k", value: str = "v") -> Rec
 
 
 @contextmanager
-def a_log(path: Path, **changes: object) -> Iterator[SqliteLog]:
+def a_log(path: Path, *, partitions: int = 4, **changes: object) -> Iterator[SqliteLog]:
     """An open log that refuses instead of stopping the process, with one topic."""
     options: dict[str, object] = {"on_failure": None} | changes
     log = SqliteLog(path, **options)  # type: ignore[arg-type]  # each test knows its options
     try:
-        log.create_topic("notices", 4)
+        log.create_topic("notices", partitions)
         yield log
     finally:
         log.close()
@@ -57,6 +57,13 @@ def every(log: SqliteLog, topic: str) -> list[Stored]:
 def count(log: SqliteLog, topic: str) -> int:
     """How many records a topic has ever had."""
     return sum(log.end(topic, number) for number in range(log.catalog.get(topic).partitions))
+
+
+def wait_for_count(
+    log: SqliteLog, topic: str, wanted: int, process: subprocess.Popen[bytes]
+) -> None:
+    """Wait until a process has written so many records to a topic."""
+    wait_until(log, lambda: count(log, topic) >= wanted, process=process)
 
 
 def wait_until(

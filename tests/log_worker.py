@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import faust
 from faust.tables.manager import TableManager
@@ -29,7 +29,7 @@ class QuickTables(TableManager):
 class WorkerApp(faust.App):
     """An app whose one topic is read under a group of its own name."""
 
-    group_of_topic = {SOURCE: "counting"}
+    group_of_topic: ClassVar[dict[str, str]] = {SOURCE: "counting"}
 
 
 def count_in_unit(app: Any, table: Any, message: Any, key: bytes, value: bytes) -> None:
@@ -73,7 +73,7 @@ def make_app(broker: str, store: str, mode: str) -> faust.App:
     source = app.topic(SOURCE, key_type=bytes, value_type=bytes, value_serializer="raw")
     table = app.Table(TABLE, key_type=bytes, value_type=bytes, default=None, partitions=4)
 
-    @app.agent(source)  # type: ignore[untyped-decorator]  # faust's decorator has no types
+    @app.agent(source)
     async def counting(stream: Any) -> None:
         async for event in stream.events():
             if mode == "unit":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import socket
@@ -12,6 +13,8 @@ from pathlib import Path
 _SUFFIX = ".bell"
 _RING = b"\0"
 _RINGS_READ_AT_ONCE = 64
+
+logger = logging.getLogger(__name__)
 
 
 class Bells:
@@ -42,7 +45,13 @@ class Bells:
 
     def ring(self) -> None:
         """Wake every other process; take down the bells of those that are gone."""
-        for name in os.listdir(self._directory):
+        try:
+            names = os.listdir(self._directory)  # noqa: PTH208  # an open directory has no path
+        except OSError as error:
+            # The records are durable all the same, and every reader looks by itself in a second.
+            logger.warning("the bells of the log cannot be rung: %r", error)
+            return
+        for name in names:
             if name not in self._own and name.endswith(_SUFFIX):
                 self._ring_one(name)
 
@@ -98,5 +107,5 @@ class Bell:
 
 def _datagram_socket() -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    made.setblocking(False)
+    made.setblocking(False)  # noqa: FBT003  # the name says it
     return made

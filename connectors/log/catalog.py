@@ -47,10 +47,10 @@ class Catalog:
         return topic
 
     def all(self) -> list[Topic]:
-        """Every topic in the file."""
+        """Every topic in the file, with the rules that hold now, whoever set them."""
         with self._lock:
             names = self._connection.execute("SELECT name FROM topics ORDER BY id").fetchall()
-        return [self.get(name) for (name,) in names]
+        return [topic for (name,) in names if (topic := self._read(name)) is not None]
 
     def create(
         self, name: str, partitions: int, *, compacted: bool, retention_seconds: int | None

@@ -6,18 +6,17 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from faust.assignor.client_assignment import ClientAssignment
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types.tuples import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
 from connectors.log.doorbell import Doorbell
 from connectors.log.headers import unpack_headers
+from connectors.log.membership import Membership, fill_assignor
 from connectors.log.places import partition_of
 from connectors.log.reader import Stored
 
 if TYPE_CHECKING:
-    from connectors.log.gate import Lease
     from connectors.log.producer import Producer
     from connectors.log.transport import Transport
 
@@ -41,7 +40,7 @@ class Consumer(FaustConsumer):
         self._ids: dict[TP, int] = {}
         self._next: dict[TP, int] = {}
         self._generation = 0
-        self._leases: dict[str, Lease] = {}
+        self._membership = Membership(self.log_file, self.transport.group_of)
         self._doorbell = Doorbell(self.log_file)
 
     @property
@@ -57,9 +56,7 @@ class Consumer(FaustConsumer):
         """Finish what was begun, then let another process have the groups."""
         await super().on_stop()
         self._doorbell.take_down()
-        for lease in self._leases.values():
-            lease.give_back()
-        self._leases.clear()
+        self._membership.leave()
 
     # -- topics and assignment
 
@@ -85,7 +82,7 @@ class Consumer(FaustConsumer):
     async def _assign(self, topics: set[str]) -> None:
         app = self.app
         try:
-            await self._take_leases(topics)
+            await self._membership.join(topics - app.tables.changelog_topics)
         except Exception as error:  # noqa: BLE001  # a worker without its groups must not run on
             await self.crash(error)
             return
@@ -101,33 +98,9 @@ class Consumer(FaustConsumer):
         }
         for tp in self._assigned:
             self._next.setdefault(tp, 0)
-        self._fill_assignor(actives)
+        fill_assignor(app, actives)
         app.consumer_generation_id = self._generation
         await self.on_partitions_assigned(set(self._assigned), self._generation)
-
-    async def _take_leases(self, topics: set[str]) -> None:
-        for name in sorted(topics - self.app.tables.changelog_topics):
-            group = self.transport.group_of(name)
-            if group not in self._leases:
-                lease = self.log_file.lease(group)
-                await lease.take()
-                self._leases[group] = lease
-
-    def _fill_assignor(self, actives: dict[str, list[int]]) -> None:
-        """Tell Faust's assignor what it would have found out from a broker."""
-        assignor: Any = self.app.assignor
-        changelogs = self.app.tables.changelog_topics
-        url = str(self.app.conf.canonical_url)
-        assignor._assignment = ClientAssignment(actives=actives, standbys={})
-        assignor._active_tps = assignor._assignment.active_tps
-        assignor._standby_tps = set()
-        assignor._topic_groups = dict.fromkeys(actives, 0)
-        assignor.changelog_distribution = {
-            url: {name: ns for name, ns in actives.items() if name in changelogs}
-        }
-        assignor.external_topic_distribution = {
-            url: {name: ns for name, ns in actives.items() if name not in changelogs}
-        }
 
     def assignment(self) -> set[TP]:
         """Every partition of every topic that the app reads."""

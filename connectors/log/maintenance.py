@@ -22,7 +22,7 @@ DIRTY_RECORDS_MIN = 1_000
 """A partition is not compacted for fewer new records than this, nor for fewer than it kept."""
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
-WAL_BYTES_LARGE = 64 * 1024 * 1024
+WAL_BYTES_LARGE = 32 * 1024 * 1024
 """Above this the last part of a checkpoint holds writers back, so that the file starts over."""
 
 _BUSY_MS = 50
@@ -42,7 +42,7 @@ class Maintenance:
         self._gate = Gate(gate_path)
         self._turn = path.with_name(path.name + ".maintenance")
         self._lock = threading.Lock()
-        self._connection = connect(path, durable=False)
+        self._connection = connect(path, durable=False, busy_ms=_BUSY_MS)
         self._rows_deleted = _ROWS_DELETED_FIRST
         self._bytes_written = 0
         self._wanted = threading.Event()
@@ -99,12 +99,17 @@ class Maintenance:
 
     def maintain(self) -> None:
         """Compact and expire every topic by its own rules, then checkpoint."""
-        for topic in self._catalog.all():
-            if topic.retention_seconds is not None:
-                self.expire(topic.name)
-            if topic.compacted:
-                self.compact(topic.name, only_if_dirty=True)
-        self._wanted.set()
+        try:
+            for topic in self._catalog.all():
+                if topic.retention_seconds is not None:
+                    self.expire(topic.name)
+                if topic.compacted:
+                    self.compact(topic.name, only_if_dirty=True)
+            with self._lock:
+                self.checkpoint(self._connection)
+        except sqlite3.Error as error:
+            # Deleting is never urgent, and what was not deleted now is found again next time.
+            logger.warning("the upkeep of the log did not finish: %r", error)
 
     def expire(self, name: str) -> int:
         """Delete records older than the retention that every group has read."""

@@ -11,11 +11,10 @@ from faust.transport import base
 from faust.types.core import HeadersArg
 from faust.types.tuples import TP, FutureMessage, Message, RecordMetadata
 
+from connectors.log.elements import Element, Row, size_of
 from connectors.log.headers import pack_headers
 from connectors.log.places import partition_of
-from connectors.log.sqlitelog import size_of
 from connectors.log.unit import Unit, UnitOrder
-from connectors.log.writer import Element, Row
 from streams.ports import Record
 
 if TYPE_CHECKING:

@@ -89,6 +89,7 @@ def connect(
 def prepare_file(path: Path, gate: Gate) -> None:
     """Create the tables in a new file, or refuse a file that another version wrote."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # payments are in it; SQLite gives its other files the same mode
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

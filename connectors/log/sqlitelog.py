@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from connectors.log.backlog import Backlog
 from connectors.log.bells import Bell, Bells
 from connectors.log.catalog import Catalog, Topic
+from connectors.log.elements import Element, Position, Row, settle_all, settle_future, size_of
 from connectors.log.gate import Gate, Lease
 from connectors.log.headers import pack_headers
 from connectors.log.maintenance import Maintenance
@@ -19,7 +20,7 @@ from connectors.log.places import partition_of
 from connectors.log.reader import Reader, Stored
 from connectors.log.schema import connect, prepare_file
 from connectors.log.settling import call_soon
-from connectors.log.writer import Element, Position, Row, Settled, Writer
+from connectors.log.writer import Writer
 from streams.clock import Clock, system_clock
 from streams.domain.errors import Unavailable
 from streams.ports import Place, Record
@@ -115,7 +116,7 @@ class SqliteLog:
             await self._wait_for_room(len(rows), element.size_bytes)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[int]] = loop.create_future()
-        element.loop, element.settled = loop, _settle_future(future)
+        element.loop, element.settled = loop, settle_future(future)
         self.enqueue(element)
         return _places(places, await future)
 
@@ -152,7 +153,7 @@ class SqliteLog:
         """Return when everything queued before, and these positions, are durable."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[int]] = loop.create_future()
-        self.enqueue(Element(positions=positions, loop=loop, settled=_settle_future(future)))
+        self.enqueue(Element(positions=positions, loop=loop, settled=settle_future(future)))
         await future
 
     def append_blocking(self, records: Sequence[Record]) -> Sequence[Place]:
@@ -174,11 +175,13 @@ class SqliteLog:
     # -- the writer's thread
 
     def _committed(self, batch: list[Element], added: bool) -> None:
-        if added:
-            self._bells.ring()
-            for listener in tuple(self._listeners):
-                listener()
-        self._settle(batch, None)
+        try:
+            if added:
+                self._bells.ring()
+                for listener in tuple(self._listeners):
+                    listener()
+        finally:
+            self._settle(batch, None)
         self._maintenance.written(sum(element.size_bytes for element in batch))
 
     def _failed(self, batch: list[Element], error: BaseException) -> bool:
@@ -207,7 +210,7 @@ class SqliteLog:
                 element.settled(element, error)
         for loop, elements in by_loop.items():
             # One wake-up of the loop per commit; a loop that is closed waits for nothing.
-            call_soon(loop, _settle_all, elements, error)
+            call_soon(loop, settle_all, elements, error)
 
     # -- read side
 
@@ -265,7 +268,9 @@ class SqliteLog:
         if self._closed:
             return
         self._closed = True
-        self._writer.close()
+        late = self._writer.close()
+        if late:
+            self._settle(late, Unavailable("the log was closed"))
         self._maintenance.close()
         self.reader.close()
         self._catalog_connection.close()
@@ -274,31 +279,8 @@ class SqliteLog:
         self._bells.close()
 
 
-def size_of(rows: Iterable[Row]) -> int:
-    """What rows count for in the limit of the queue."""
-    return sum(len(key or b"") + len(value or b"") for _, key, value, _ in rows)
-
-
 def _places(places: Sequence[tuple[str, int]], offsets: Sequence[int]) -> list[Place]:
     return [
         Place(topic=topic, partition=partition, offset=offset)
         for (topic, partition), offset in zip(places, offsets, strict=True)
     ]
-
-
-def _settle_future(future: asyncio.Future[list[int]]) -> Settled:
-    def settle(element: Element, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(element.offsets)
-        else:
-            future.set_exception(error)
-
-    return settle
-
-
-def _settle_all(elements: list[Element], error: BaseException | None) -> None:
-    for element in elements:
-        if element.settled is not None:
-            element.settled(element, error)

@@ -38,6 +38,15 @@ class Store(memory.Store[Any, Any]):
         self._remember(key)
         del self.data[key]
 
+    def update(self, *changes: Any, **named: Any) -> None:
+        """Set several keys, each so that it can be taken back."""
+        for key, value in dict(*changes, **named).items():
+            self[key] = value
+
+    def _clear(self) -> None:
+        for key in tuple(self.data):
+            del self[key]
+
     def _remember(self, key: Any) -> None:
         """Let the open unit take this write back, should its step fail."""
         opened = cast("Producer", self.app.producer).opened
@@ -78,7 +87,7 @@ class Store(memory.Store[Any, Any]):
                 )
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """The last offset of a loaded partition: only this process writes it, so nothing is newer."""
+        """The last offset of a loaded partition: only this process writes it, nothing is newer."""
         if tp not in self._loaded:
             return None
         return self._transport.log_file.end(tp.topic, tp.partition) - 1

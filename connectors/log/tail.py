@@ -19,9 +19,7 @@ class LogTail:
         self._log_file = log_file
         self._doorbell: Doorbell | None = None
 
-    async def fetch(
-        self, topic: str, partition: int, offset: int, limit: int
-    ) -> Sequence[Fetched]:
+    async def fetch(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Fetched]:
         """Durable records from `offset` on; a look into the file takes microseconds."""
         return [
             Fetched(

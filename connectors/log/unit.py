@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from faust.types.tuples import TP, FutureMessage, Message
 
-from connectors.log.writer import Row
+from connectors.log.elements import Row
 from streams.ports import Record
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Unit:
         self.changes.append((len(self.rows), future))
         self.rows.append(row)
 
-    def __enter__(self) -> Unit:
+    def __enter__(self) -> Self:
         self._producer.open_unit(self)
         return self
 

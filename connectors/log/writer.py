@@ -6,11 +6,10 @@ import json
 import queue
 import sqlite3
 import threading
-from asyncio import AbstractEventLoop
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 
+from connectors.log.elements import Element
 from connectors.log.gate import Gate
 from connectors.log.places import place_of
 from streams.clock import Clock
@@ -18,27 +17,6 @@ from streams.clock import Clock
 RECORDS_PER_COMMIT_MAX = 10_000
 _ROWS_PER_STATEMENT = 128
 _ROWS_PER_SMALL_STATEMENT = 16
-
-Row = tuple[int, bytes | None, bytes | None, bytes | None]
-"""Partition id, key, value, packed headers."""
-
-Position = tuple[str, int, int]
-"""Group, partition id, next offset to read."""
-
-Settled = Callable[["Element", BaseException | None], None]
-
-
-@dataclass(slots=True, eq=False)
-class Element:
-    """What becomes durable together or not at all: records, and positions that moved by them."""
-
-    rows: Sequence[Row] = ()
-    positions: Sequence[Position] = ()
-    size_bytes: int = 0
-    loop: AbstractEventLoop | None = None
-    settled: Settled | None = None
-    offsets: list[int] = field(default_factory=list)
-    timestamps_ms: list[int] = field(default_factory=list)
 
 
 class Writer:
@@ -73,20 +51,28 @@ class Writer:
         """Queue an element; never blocks."""
         self._queue.put(element)
 
-    def close(self) -> None:
-        """Make everything queued durable and end the thread."""
+    def close(self) -> list[Element]:
+        """Make everything queued durable and end the thread; returns what came too late."""
         self._queue.put(None)
         self._thread.join()
+        late: list[Element] = []
+        with suppress(queue.Empty):
+            while True:
+                element = self._queue.get_nowait()
+                if element is not None:
+                    late.append(element)
+        return late
 
     def _run(self) -> None:
-        connection = self._connect()
         try:
-            while not self._closing:
-                batch = self._take()
-                if batch and not self._write(connection, batch):
-                    self._refuse_the_rest()
-        finally:
-            connection.close()
+            with closing(self._connect()) as connection:
+                while not self._closing:
+                    batch = self._take()
+                    if batch and not self._write(connection, batch):
+                        self._refuse_the_rest()
+        except Exception as error:  # noqa: BLE001  # our own bug: fail-stop, never a silent thread
+            self._failed([], error)
+            self._refuse_the_rest()
 
     def _take(self) -> list[Element]:
         """Everything queued, up to the limit of one commit; waits for the first."""
@@ -187,14 +173,18 @@ _LOG = ("INSERT INTO log (place, timestamp_ms, key, value, headers) VALUES ", 5,
 _ENDS = (
     "INSERT INTO ends (partition_id, next_offset, timestamp_ms) VALUES ",
     3,
-    " ON CONFLICT (partition_id) DO UPDATE SET"
-    " next_offset = excluded.next_offset, timestamp_ms = excluded.timestamp_ms",
+    (
+        " ON CONFLICT (partition_id) DO UPDATE SET"
+        " next_offset = excluded.next_offset, timestamp_ms = excluded.timestamp_ms"
+    ),
 )
 _POSITIONS = (
     "INSERT INTO positions (group_name, partition_id, next_offset) VALUES ",
     3,
-    " ON CONFLICT (group_name, partition_id) DO UPDATE SET"
-    " next_offset = max(next_offset, excluded.next_offset)",
+    (
+        " ON CONFLICT (group_name, partition_id) DO UPDATE SET"
+        " next_offset = max(next_offset, excluded.next_offset)"
+    ),
 )
 
 

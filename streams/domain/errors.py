@@ -53,7 +53,7 @@ class Unavailable(KeshikomiError):
     code = "unavailable"
 
 
-class Conflict(KeshikomiError):
+class Conflict(RemoteError):
     """The request is valid but contradicts what was registered before."""
 
     code = "conflict"

@@ -66,9 +66,8 @@ def told_of_change(before: InvoiceState, after: InvoiceState) -> tuple[Notificat
     was_settled, is_settled = before.status in SETTLED, after.status in SETTLED
     if is_settled:
         paid = () if was_settled else (NotificationType.INVOICE_PAID,)
-        is_over = after.status is InvoiceStatus.OVERPAID and after != before
-        grown = is_over and after.excess_yen > before.excess_yen
-        return (*paid, NotificationType.INVOICE_OVERPAID) if grown else paid
+        is_more_over = after.excess_yen > before.excess_yen
+        return (*paid, NotificationType.INVOICE_OVERPAID) if is_more_over else paid
     if was_settled:
         lapsed = after.status is InvoiceStatus.EXPIRED
         expired = (NotificationType.INVOICE_EXPIRED,) if lapsed else ()

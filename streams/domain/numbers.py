@@ -113,9 +113,7 @@ def digital_numbers(
     return next(n for n in drawn if mask_card_numbers(n.reference) == n.reference)
 
 
-def slip_free_use(
-    *, key: bytes, invoice_id: InvoiceId, attempt: int = 0, company_code: str
-) -> str:
+def slip_free_use(*, key: bytes, invoice_id: InvoiceId, attempt: int = 0, company_code: str) -> str:
     """The 21 free digits of a slip: company code (5), then what the user's fields hold (6, 10)."""
     _check_company_code(company_code)
     draw = next(_draws(key, "slip", invoice_id, str(attempt)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from streams.domain.errors import Conflict, OverLimit
+from streams.domain.errors import Malformed, OverLimit
 from streams.domain.ids import InvoiceId, NoticeId, PaymentId
 from streams.domain.invoice import Assignment
 from streams.domain.notice import Notice
@@ -18,10 +18,14 @@ ASSIGNED_MAX = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A notice whose invoice is not known yet."""
+    """A notice as it was read from the log; it waits when its invoice is not known yet.
+
+    `at` is when it was first read, so that a replay tells the same again.
+    """
 
     notice: Notice
     received_at: datetime
+    at: datetime
     source: str
 
 
@@ -62,7 +66,14 @@ class Held:
 
 
 def resolve(row: ReferenceRow, heard: Waiting) -> tuple[ReferenceRow, Resolved | Held]:
-    """Send a notice to its invoice, or let it wait; raise `OverLimit` when too many wait."""
+    """Send a notice to its invoice, or let it wait; raise `OverLimit` when too many wait.
+
+    The replay of a notice that was held is held again, also when its invoice is known by now:
+    what was said then may have been lost in a crash.
+    """
+    waits = next((w for w in row.waiting if w.notice.notice_id == heard.notice.notice_id), None)
+    if waits is not None and waits.source == heard.source:
+        return row, Held(waiting=waits, repeated=False)
     for given in row.assigned:
         if given.payment_id == heard.notice.payment_id:
             return row, Resolved(
@@ -70,9 +81,8 @@ def resolve(row: ReferenceRow, heard: Waiting) -> tuple[ReferenceRow, Resolved |
             )
     if row.invoice_id is not None:
         return row, Resolved(invoice_id=row.invoice_id, waiting=heard)
-    for other in row.waiting:
-        if other.notice.notice_id == heard.notice.notice_id:
-            return row, Held(waiting=other, repeated=other.source != heard.source)
+    if waits is not None:
+        return row, Held(waiting=waits, repeated=True)
     if len(row.waiting) >= WAITING_MAX:
         raise OverLimit(f"at most {WAITING_MAX} notices wait for one reference")
     return replace(row, waiting=(*row.waiting, heard)), Held(waiting=heard, repeated=False)
@@ -81,11 +91,11 @@ def resolve(row: ReferenceRow, heard: Waiting) -> tuple[ReferenceRow, Resolved |
 def issue(row: ReferenceRow, invoice_id: InvoiceId) -> tuple[ReferenceRow, tuple[Resolved, ...]]:
     """Tie the reference to its invoice; what waited goes there now.
 
-    What waited stays in the row: if the step is replayed, it is sent again. Raises `Conflict`
+    What waited stays in the row: if the step is replayed, it is sent again. Raises `Malformed`
     when the reference belongs to another invoice.
     """
     if row.invoice_id not in {None, invoice_id}:
-        raise Conflict("the reference belongs to another invoice")
+        raise Malformed("the reference belongs to another invoice")
     taken = {given.payment_id for given in row.assigned}
     freed = tuple(
         Resolved(invoice_id=invoice_id, waiting=waiting)
@@ -96,7 +106,11 @@ def issue(row: ReferenceRow, invoice_id: InvoiceId) -> tuple[ReferenceRow, tuple
 
 
 def assign(
-    row: ReferenceRow, *, notice_id: NoticeId, given_to: InvoiceId, assignment: Assignment,
+    row: ReferenceRow,
+    *,
+    notice_id: NoticeId,
+    given_to: InvoiceId,
+    assignment: Assignment,
     source: str,
 ) -> tuple[ReferenceRow, tuple[Resolved, ...]]:
     """Give the waiting notice's payment to an invoice, all its waiting notices together.
@@ -104,14 +118,15 @@ def assign(
     Nothing is sent when the notice does not wait here or its payment was assigned before by
     another decision. Raises `OverLimit` when too many payments of this reference were assigned.
     """
-    payment_ids = {w.notice.payment_id for w in row.waiting if w.notice.notice_id == notice_id}
-    if row.invoice_id is not None or not payment_ids:
+    payment_id = next(
+        (w.notice.payment_id for w in row.waiting if w.notice.notice_id == notice_id), None
+    )
+    given = next((given for given in row.assigned if given.payment_id == payment_id), None)
+    if payment_id is None or (given is not None and given.source != source):
         return row, ()
-    payment_id = payment_ids.pop()
-    before = next((given for given in row.assigned if given.payment_id == payment_id), None)
-    if before is not None and before.source != source:
-        return row, ()
-    if before is None:
+    if given is None:
+        if row.invoice_id is not None:
+            return row, ()
         if len(row.assigned) >= ASSIGNED_MAX:
             raise OverLimit(f"at most {ASSIGNED_MAX} payments of one reference are assigned")
         given = Assigned(
@@ -119,7 +134,7 @@ def assign(
         )
         row = replace(row, assigned=(*row.assigned, given))
     freed = tuple(
-        Resolved(invoice_id=given_to, waiting=waiting, assignment=assignment)
+        Resolved(invoice_id=given.invoice_id, waiting=waiting, assignment=given.assignment)
         for waiting in row.waiting
         if waiting.notice.payment_id == payment_id
     )

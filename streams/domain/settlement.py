@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 
 from streams.domain.errors import OverLimit
 from streams.domain.ids import InvoiceId, NoticeId, PaymentId
@@ -27,6 +28,9 @@ from streams.domain.invoice import (
 )
 from streams.domain.notification import TOLD_OF_NOTICE, NotificationType, told_of_change
 from streams.domain.payment import Payment
+
+NOT_DUE = "not_due"
+"""Why a deadline is refused that has not come yet."""
 
 
 class Outcome(StrEnum):
@@ -106,13 +110,18 @@ def settle(invoice: Invoice, applied: NoticeApplied) -> Changed | Repeated:
 
 
 def cancel(invoice: Invoice, cancelled: Cancelled) -> Changed | Refused:
-    """Cancel an invoice that is not paid; an invoice that is cancelled stays as it is."""
+    """Cancel an invoice that is not paid; an invoice that is cancelled stays as it is.
+
+    A request that was refused is refused again when it is replayed, whatever happened since:
+    whoever asked was told so.
+    """
     for index, entry in enumerate(invoice.journal):
-        if isinstance(entry, Cancelled):
-            if entry.source == cancelled.source:
-                return _decide(invoice, index, entry)
-            return Refused(reason="already_cancelled")
-    if state_of(invoice.terms, invoice.journal).status in SETTLED:
+        if isinstance(entry, Cancelled) and entry.source == cancelled.source:
+            return _decide(invoice, index, entry)
+    known = _known_at(invoice, cancelled.source)
+    if is_cancelled(known):
+        return Refused(reason="already_cancelled")
+    if state_of(invoice.terms, known).status in SETTLED:
         return Refused(reason="paid")
     return _decide(_with_entry(invoice, cancelled), len(invoice.journal), cancelled)
 
@@ -125,8 +134,8 @@ def pass_deadline(invoice: Invoice, passed: DeadlinePassed) -> Changed | Refused
                 return _decide(invoice, index, entry)
             return Refused(reason="already_passed")
     if passed.at < invoice.terms.deadline:
-        return Refused(reason="not_due")
-    if not awaits_deadline(state_of(invoice.terms, invoice.journal)):
+        return Refused(reason=NOT_DUE)
+    if not awaits_deadline(state_of(invoice.terms, _known_at(invoice, passed.source))):
         return Refused(reason="closed")
     return _decide(_with_entry(invoice, passed), len(invoice.journal), passed)
 
@@ -134,6 +143,19 @@ def pass_deadline(invoice: Invoice, passed: DeadlinePassed) -> Changed | Refused
 def awaits_deadline(state: InvoiceState) -> bool:
     """Whether the passing of the deadline would still change something."""
     return state.status in {InvoiceStatus.OPEN, InvoiceStatus.PART_PAID}
+
+
+def _known_at(invoice: Invoice, source: str) -> tuple[Entry, ...]:
+    """What had happened when the record at this place was read first.
+
+    All that happens to one invoice is read from one partition, so offsets tell its order.
+    """
+    offset = _offset(source)
+    return tuple(entry for entry in invoice.journal if _offset(entry.source) < offset)
+
+
+def _offset(source: str) -> int:
+    return int(source.rpartition("/")[2])
 
 
 def _with_entry(invoice: Invoice, entry: Entry) -> Invoice:
@@ -184,11 +206,8 @@ def classify(
     payment: Payment,
 ) -> tuple[Outcome, str]:
     """The outcome for a payment and why, against the payments heard of before it."""
-    earlier_yen = 0
-    for other in known.values():
-        if other.payment_id == payment.payment_id:
-            break
-        earlier_yen += other.live_yen
+    earlier = takewhile(lambda other: other.payment_id != payment.payment_id, known.values())
+    earlier_yen = sum(other.live_yen for other in earlier)
     if not payment.live_yen:
         return Outcome.MATCHED, f"the payment is {payment.state}; its money no longer counts"
     if is_cancelled(before):

@@ -6,11 +6,11 @@ import select
 import socket
 from pathlib import Path
 
-from connectors.log.bells import Bells
+from connectors.log.bells import Bell, Bells
 from tests.log_helpers import a_log, a_record
 
 
-def rings(bell: object) -> bool:
+def rings(bell: Bell) -> bool:
     ready, _, _ = select.select([bell], [], [], 0)
     return bool(ready)
 
@@ -60,7 +60,7 @@ def test_a_socket_that_nobody_holds_is_taken_down_and_others_still_ring(tmp_path
     ringing, listening = Bells(tmp_path), Bells(tmp_path)
     bell = listening.hang()
     stale = tmp_path / "1-stale.bell"
-    dead.bind(f"{ringing._prefix}{stale.name}")
+    dead.bind(f"{ringing._prefix}{stale.name}")  # noqa: SLF001  # a short way to a long path
     dead.close()
     (tmp_path / "not-a-socket.bell").touch()
 

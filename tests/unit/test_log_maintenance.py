@@ -28,7 +28,9 @@ class Times:
         self.now += timedelta(seconds=seconds)
 
 
-def one_partition(log: SqliteLog, *, compacted: bool = False, retention: int | None = None) -> Topic:
+def one_partition(
+    log: SqliteLog, *, compacted: bool = False, retention: int | None = None
+) -> Topic:
     return log.create_topic("t", 1, compacted, retention)
 
 
@@ -59,13 +61,16 @@ async def test_compaction_keeps_the_newest_of_each_key_with_its_offset(tmp_path:
 
 
 async def test_compaction_of_random_changes_leaves_the_table_as_it_was(tmp_path: Path) -> None:
-    chance = random.Random(20261124)
+    chance = random.Random(20261124)  # noqa: S311  # keys, not secrets
     with a_log(tmp_path / "log.db") as log:
         one_partition(log, compacted=True)
         for _ in range(10):
             await put(
                 log,
-                *((f"k{chance.randrange(200)}", str(chance.randrange(50) or "")) for _ in range(700)),
+                *(
+                    (f"k{chance.randrange(200)}", str(chance.randrange(50) or ""))
+                    for _ in range(700)
+                ),
             )
         before = {record.key: record.value for record in every(log, "t")}
 
@@ -118,7 +123,9 @@ async def test_retention_deletes_what_is_old_and_read_by_all(tmp_path: Path) -> 
         await put(log, *(("a", str(n)) for n in range(10)))
         times.pass_by(61)
         await put(log, ("a", "young"))
-        await log.barrier([("fast", topic.partition_ids[0], 11), ("slow", topic.partition_ids[0], 4)])
+        await log.barrier(
+            [("fast", topic.partition_ids[0], 11), ("slow", topic.partition_ids[0], 4)]
+        )
 
         assert log.expire("t") == 4
         assert offsets(log)[0] == log.earliest("t", 0) == 4

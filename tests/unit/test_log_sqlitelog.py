@@ -13,15 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.log.backlog import Backlog
+from connectors.log.elements import Element
 from connectors.log.headers import pack_headers, unpack_headers
 from connectors.log.places import partition_of
 from connectors.log.schema import connect
 from connectors.log.sqlitelog import SqliteLog
-from connectors.log.writer import Element
 from streams.domain.errors import Conflict, CorruptState, Unavailable
 from streams.ports import Place, Record
 from tests.log_helpers import a_log, a_record, all_of, count, every
-
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -102,13 +101,13 @@ async def test_positions_become_durable_with_their_records_and_never_go_back(
 async def test_a_full_queue_refuses_after_a_bounded_wait_and_accepts_none_of_them(
     tmp_path: Path,
 ) -> None:
-    limits = {"backlog": Backlog(records_max=10), "append_wait_seconds_max": 0.05}
-    with a_log(tmp_path / "log.db", **limits) as log:
+    small = Backlog(records_max=10)
+    with a_log(tmp_path / "log.db", backlog=small, append_wait_seconds_max=0.05) as log:
         lock = connect(log.path)
         lock.execute("BEGIN IMMEDIATE")  # the writer now waits inside its transaction
         waiting = asyncio.create_task(log.append([a_record(value=str(n)) for n in range(10)]))
-        while not log.backlog.records:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets the first append queue its records
+        assert log.backlog.records == 10
 
         with pytest.raises(Unavailable, match="10 of 10 records"):
             await log.append([a_record(value="one too many")])
@@ -177,6 +176,25 @@ async def test_a_blocking_append_needs_no_event_loop(tmp_path: Path) -> None:
         (place,) = await asyncio.to_thread(log.append_blocking, [a_record()])
 
         assert (place.topic, place.offset) == ("notices", 0)
+
+
+@pytest.mark.allows_errors
+async def test_a_writer_that_breaks_refuses_instead_of_keeping_everyone_waiting(
+    tmp_path: Path,
+) -> None:
+    failures: list[BaseException] = []
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    with a_log(tmp_path / "log.db", on_failure=failures.append) as log:
+        log.listen(broken)
+        await log.append([a_record(value="durable")])
+
+        with pytest.raises(Unavailable):
+            await log.append([a_record(value="refused")])
+        assert [type(failure) for failure in failures] == [ZeroDivisionError]
+        assert [record.value for record in every(log, "notices")] == [b"durable"]
 
 
 async def test_a_closed_log_refuses(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""The HTTP application: built from its ports, serving the table of routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from api.errors import answer_errors
+from api.metrics import measuring
+from api.openapi import build_openapi
+from api.pipeline import serve
+from api.ports import ApiPorts
+from api.routes import ROUTES
+from api.services import SERVICES, Services, build_services
+from api.tracing import trace
+
+KEEP_ALIVE_SECONDS = 75.0
+HEADER_BYTES_MAX = 8_190
+SHUTDOWN_SECONDS = 5.0
+
+
+def make_app(ports: ApiPorts) -> web.Application:
+    """Build the application; it reads the directory when it starts."""
+    services = build_services(ports, _openapi(ports))
+    app = web.Application(middlewares=(trace, measuring(services.metrics), answer_errors))
+    app[SERVICES] = services
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, serve(route))
+    app.cleanup_ctx.append(_run)
+    return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """A runner with the limits that a server on the open network needs."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        lingering_time=0.0,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+
+
+async def _run(app: web.Application) -> AsyncIterator[None]:
+    services: Services = app[SERVICES]
+    await services.directory.start()
+    yield
+    await services.watcher.close()
+    await services.directory.close()
+
+
+def _openapi(ports: ApiPorts) -> bytes:
+    types = {each for channel in ports.channels.values() for each in channel.content_types}
+    return build_openapi(ROUTES, version=ports.version, notice_types=types)

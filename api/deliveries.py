@@ -1,0 +1,96 @@
+"""Deliveries: what was sent where, every attempt of it, and sending it again."""
+
+from __future__ import annotations
+
+from api.answers import DeliveriesPage, DeliveryShown
+from api.call import Answer, Call, answer
+from api.endpoints import attempt_shown
+from api.errors import Problem, not_found
+from api.requests import DeliveriesQuery, Nothing
+from api.tracing import TRACEPARENT, trace_headers
+from api.waiting import look_until
+from streams.codecs import encode
+from streams.domain.delivery import Delivery
+from streams.domain.ids import DeliveryId, EndpointId, NotificationId
+from streams.messages import ResendRequested
+from streams.ports import DeliveryRow, Record
+from streams.topics import NOTIFICATIONS
+
+
+async def list_deliveries(call: Call[None, DeliveriesQuery]) -> Answer:
+    query = call.query
+    rows, cursor = await call.services.ports.history.deliveries(
+        call.merchant_id,
+        endpoint_id=EndpointId(query.endpoint_id) if query.endpoint_id else None,
+        event_id=NotificationId(query.event_id) if query.event_id else None,
+        status=query.status,
+        after=query.after,
+        limit=query.limit,
+    )
+    return answer(200, DeliveriesPage(data=[_shown(row) for row in rows], next=cursor))
+
+
+async def resend_delivery(call: Call[Nothing, Nothing]) -> Answer:
+    row = await _delivery(call)
+    again = await _again(call, row)
+    await call.services.ports.appender.append(
+        [
+            Record(
+                topic=NOTIFICATIONS.name,
+                key=call.merchant_id.encode(),
+                value=encode(ResendRequested(delivery=again)),
+                headers=trace_headers(call.request),
+            )
+        ]
+    )
+
+    async def started() -> DeliveryRow | None:
+        seen = await _delivery(call)
+        return seen if seen.round >= again.round else None
+
+    limit = call.services.ports.limits.effect_seconds_max
+    return answer(202, _shown(await look_until(started, seconds_max=limit) or row))
+
+
+async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:
+    directory, ports = call.services.directory, call.services.ports
+    await directory.catch_up()
+    if directory.endpoint(row.endpoint_id) is None:
+        raise Problem(409, "the endpoint of this delivery was removed")
+    event = await ports.history.event(call.merchant_id, row.event_id)
+    if event is None:
+        raise Problem(409, "the event of this delivery is no longer kept")
+    return Delivery(
+        delivery_id=row.delivery_id,
+        endpoint_id=row.endpoint_id,
+        merchant_id=call.merchant_id,
+        notification_id=row.event_id,
+        notification_type=row.event_type,
+        body=event.body,
+        created_at=row.created_at,
+        due_at=ports.clock(),
+        round=row.round + 1,
+        traceparent=call.request[TRACEPARENT],
+    )
+
+
+async def _delivery(call: Call[object, object]) -> DeliveryRow:
+    delivery_id = DeliveryId(call.path("delivery_id"))
+    row = await call.services.ports.history.delivery(call.merchant_id, delivery_id)
+    if row is None:
+        raise not_found("delivery")
+    return row
+
+
+def _shown(row: DeliveryRow) -> DeliveryShown:
+    return DeliveryShown(
+        id=row.delivery_id,
+        endpoint_id=row.endpoint_id,
+        event_id=row.event_id,
+        event_type=row.event_type,
+        status=row.status,
+        created_at=row.created_at,
+        next_attempt_at=row.next_attempt_at,
+        round=row.round,
+        attempts=[attempt_shown(attempt) for attempt in row.attempts],
+    )

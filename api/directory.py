@@ -1,0 +1,190 @@
+"""Merchants, keys, accounts and endpoints: a compacted topic that each process holds in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from streams.codecs import decode_directory_message, encode
+from streams.domain.delivery import Endpoint
+from streams.domain.errors import CorruptState, Malformed, Unavailable
+from streams.domain.ids import AccountId, EndpointId, MerchantId
+from streams.messages import AccountSet, DirectoryMessage, EndpointSet, KeySet, MerchantSet
+from streams.ports import Appender, Fetched, Record, Tail
+from streams.topics import DIRECTORY
+
+FETCH_MAX = 1_000
+FOLLOW_SECONDS = 1.0
+"""How long the follower waits for the log's bell before it looks by itself."""
+FOLLOW_PAUSE_SECONDS = 0.25
+"""The bell rings for every topic; the follower does not look more often than this."""
+PARTITION = 0
+
+M = TypeVar("M", MerchantSet, KeySet, AccountSet, EndpointSet)
+
+logger = logging.getLogger(__name__)
+
+
+class Directory:
+    """This process's copy of the directory, and the only way to change it.
+
+    A change is answered when the own copy has it; `catch_up` brings the copy to the end of the
+    log, so that what any process answered is seen by the next read on any other.
+    """
+
+    def __init__(self, *, appender: Appender, tail: Tail) -> None:
+        self._appender, self._tail = appender, tail
+        self._rows: dict[str, DirectoryMessage] = {}
+        self._keys: dict[str, KeySet] = {}
+        self._of_merchant: dict[MerchantId, dict[str, DirectoryMessage]] = {}
+        self._position = 0
+        self._reading = asyncio.Lock()
+        self._follower: asyncio.Task[None] | None = None
+        self.changing = asyncio.Lock()
+        """Held while a change is decided from what is known and then written."""
+
+    # -- reading
+
+    def merchant(self, merchant_id: str) -> MerchantSet | None:
+        return self._row(merchant_id, MerchantSet)
+
+    def account(self, account_id: str) -> AccountSet | None:
+        return self._row(account_id, AccountSet)
+
+    def key(self, key_id: str) -> KeySet | None:
+        return self._row(key_id, KeySet)
+
+    def key_with_hash(self, key_hash: str) -> KeySet | None:
+        return self._keys.get(key_hash)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        row = self._row(endpoint_id, EndpointSet)
+        return row.endpoint if row else None
+
+    def accounts_of(self, merchant_id: MerchantId) -> list[AccountSet]:
+        """A merchant's channel accounts, oldest first."""
+        rows = self._rows_of(merchant_id, AccountSet)
+        return sorted(rows, key=lambda row: (row.created_at, row.account_id))
+
+    def endpoints_of(self, merchant_id: MerchantId) -> list[Endpoint]:
+        """A merchant's endpoints, oldest first."""
+        found = [row.endpoint for row in self._rows_of(merchant_id, EndpointSet)]
+        return sorted(found, key=lambda endpoint: (endpoint.created_at, endpoint.endpoint_id))
+
+    def keys_of(self, merchant_id: MerchantId) -> list[KeySet]:
+        return self._rows_of(merchant_id, KeySet)
+
+    def _row(self, row_id: str, kind: type[M]) -> M | None:
+        row = self._rows.get(row_id)
+        return row if isinstance(row, kind) else None
+
+    def _rows_of(self, merchant_id: MerchantId, kind: type[M]) -> list[M]:
+        rows = self._of_merchant.get(merchant_id, {}).values()
+        return [row for row in rows if isinstance(row, kind)]
+
+    # -- writing
+
+    async def set(self, *messages: DirectoryMessage, and_also: Sequence[Record] = ()) -> None:
+        """Write rows, together with records for other topics, and wait until they are seen."""
+        await self._write([_record(_id_of(row), encode(row)) for row in messages], and_also)
+
+    async def remove(
+        self, row_id: AccountId | EndpointId | str, *, and_also: Sequence[Record] = ()
+    ) -> None:
+        """Remove a row, together with records for other topics, and wait until it is gone."""
+        await self._write([_record(row_id, b"")], and_also)
+
+    async def _write(self, records: Sequence[Record], others: Sequence[Record]) -> None:
+        places = await self._appender.append([*records, *others])
+        await self._read_to(max(place.offset for place in places[: len(records)]) + 1)
+
+    # -- following
+
+    async def catch_up(self) -> None:
+        """Read everything that is durable now."""
+        await self._read_to(await self._tail.end(DIRECTORY.name, PARTITION))
+
+    async def start(self) -> None:
+        """Read all of the topic and follow it from now on."""
+        await self.catch_up()
+        self._follower = asyncio.create_task(self._follow(), name="directory")
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._follower
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether changes by other processes arrive here by themselves."""
+        return self._follower is not None and not self._follower.done()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._tail.wait(FOLLOW_SECONDS)
+            try:
+                await self.catch_up()
+            except Unavailable as error:
+                logger.warning("the directory cannot be read: %s", error)
+            await asyncio.sleep(FOLLOW_PAUSE_SECONDS)
+
+    async def _read_to(self, offset: int) -> None:
+        if self._position >= offset:
+            return
+        async with self._reading:
+            while self._position < offset:
+                fetched = await self._tail.fetch(
+                    DIRECTORY.name, PARTITION, self._position, FETCH_MAX
+                )
+                for record in fetched:
+                    self._apply(record)
+                    self._position = record.place.offset + 1
+                if not fetched:  # compaction took the last ones, or none was there
+                    self._position = offset
+
+    def _apply(self, fetched: Fetched) -> None:
+        row_id = fetched.key.decode()
+        old = self._rows.pop(row_id, None)
+        if old is not None:
+            self._of_merchant[_merchant_of(old)].pop(row_id, None)
+            if isinstance(old, KeySet):
+                self._keys.pop(old.key_hash, None)
+        if not fetched.value:
+            return
+        row = _decoded(fetched.value)
+        self._rows[row_id] = row
+        self._of_merchant.setdefault(_merchant_of(row), {})[row_id] = row
+        if isinstance(row, KeySet):
+            self._keys[row.key_hash] = row
+
+
+def _decoded(value: bytes) -> DirectoryMessage:
+    try:
+        return decode_directory_message(value)
+    except Malformed as error:  # we wrote these bytes, so it is no caller's fault
+        raise CorruptState(f"the directory: {error}") from None
+
+
+def _record(row_id: str, value: bytes) -> Record:
+    return Record(topic=DIRECTORY.name, key=row_id.encode(), value=value)
+
+
+def _merchant_of(row: DirectoryMessage) -> MerchantId:
+    return row.endpoint.merchant_id if isinstance(row, EndpointSet) else row.merchant_id
+
+
+def _id_of(row: DirectoryMessage) -> str:
+    match row:
+        case MerchantSet():
+            return row.merchant_id
+        case KeySet():
+            return row.key_id
+        case AccountSet():
+            return row.account_id
+        case EndpointSet():
+            return row.endpoint.endpoint_id

@@ -1,0 +1,59 @@
+"""The pull feed (収納情報自動取得): a merchant's notifications in one order that never changes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import orjson
+
+from api.call import Answer, Call, answer
+from api.errors import not_found
+from api.ports import ApiPorts
+from api.requests import EventsQuery, Nothing
+from streams.domain.ids import MerchantId, NotificationId
+from streams.ports import EventRow
+from streams.topics import HISTORY
+
+SETTLING_TIME = timedelta(seconds=1)
+"""A record's time is taken a moment before the record can be seen."""
+
+
+async def list_events(call: Call[None, EventsQuery]) -> Answer:
+    ports, query = call.services.ports, call.query
+    # Asked before the page is read, so what is promised as complete is on the pages.
+    complete_up_to = await _complete_up_to(ports, call.merchant_id)
+    rows, cursor = await ports.history.events(
+        call.merchant_id, after=query.after, types=query.types, limit=query.limit
+    )
+    page = {
+        "data": [_shown(row) for row in rows],
+        "next": cursor or query.after,
+        "complete_up_to": complete_up_to,
+    }
+    return answer(200, page)
+
+
+async def get_event(call: Call[None, Nothing]) -> Answer:
+    event_id = NotificationId(call.path("event_id"))
+    row = await call.services.ports.history.event(call.merchant_id, event_id)
+    if row is None:
+        raise not_found("event")
+    return answer(200, _shown(row))
+
+
+async def _complete_up_to(ports: ApiPorts, merchant_id: MerchantId) -> datetime | None:
+    now = ports.clock()
+    partition = ports.tail.partition_of(HISTORY.name, merchant_id.encode())
+    end = await ports.tail.end(HISTORY.name, partition)
+    archived_to, archived_at = await ports.history.archived_to(HISTORY.name, partition)
+    return now - SETTLING_TIME if archived_to >= end else archived_at
+
+
+def _shown(row: EventRow) -> dict[str, object]:
+    return {
+        "id": row.event_id,
+        "type": row.type,
+        "invoice_id": row.invoice_id,
+        "recorded_at": row.recorded_at,
+        "payload": orjson.Fragment(row.body),
+    }

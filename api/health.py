@@ -1,0 +1,65 @@
+"""Whether the process lives, whether notices can be accepted, and what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.answers import AliveShown, ReadyShown
+from api.call import Answer, Call, answer
+from api.errors import Problem
+from api.requests import Nothing
+from api.services import Services
+from streams.domain.errors import Unavailable
+from streams.domain.ids import NoticeId
+from streams.topics import DIRECTORY
+
+CHECK_SECONDS_MAX = 2.0
+GOOD = "ok"
+
+
+async def get_health(_: Call[None, Nothing]) -> Answer:
+    return answer(200, AliveShown(status="ok"))
+
+
+async def get_readiness(call: Call[None, Nothing]) -> Answer:
+    checks = await _checks(call.services)
+    ready = checks["log"] == GOOD and checks["directory"] == GOOD
+    told = checks if call.services.gatekeeper.is_operator(call.request) else None
+    shown = ReadyShown(status="ready" if ready else "unavailable", checks=told)
+    return answer(200 if ready else 503, shown)
+
+
+async def get_metrics(call: Call[None, Nothing]) -> Answer:
+    if not call.services.gatekeeper.is_operator(call.request):
+        raise Problem(401, "metrics are for the loopback or the admin key")
+    text = call.services.ports.metrics_text or call.services.metrics.text
+    return Answer(status=200, body=text(), content_type=CONTENT_TYPE_LATEST)
+
+
+async def get_openapi(call: Call[None, Nothing]) -> Answer:
+    return Answer(status=200, body=call.services.openapi)
+
+
+async def _checks(services: Services) -> dict[str, str]:
+    # Notices need the log and the directory; history is told, but intake goes on without it.
+    ports = services.ports
+    log_state, history_state = await asyncio.gather(
+        _state(ports.tail.end(DIRECTORY.name, 0)),
+        _state(ports.history.has_notice(NoticeId("ntc_none"))),
+    )
+    followed = GOOD if services.directory.is_followed else "not followed"
+    return {"log": log_state, "directory": followed, "history": history_state}
+
+
+async def _state(asked: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            await asked
+    except Unavailable as error:
+        return f"unavailable: {error}"
+    except TimeoutError:
+        return "no answer"
+    return GOOD

@@ -1,0 +1,82 @@
+"""What the API counts itself; other processes bring their own text to `/metrics`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from streams.clock import monotonic_seconds
+
+SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class ApiMetrics:
+    """Counters and histograms in one registry, which belongs to this application alone."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.accepted = Counter(
+            "keshikomi_notices_accepted",
+            "Notices about money that were made durable and had not been heard of",
+            ["format"],
+            registry=registry,
+        )
+        self.repeated = Counter(
+            "keshikomi_notices_repeated",
+            "Notices that had been heard before",
+            ["format"],
+            registry=registry,
+        )
+        self.noted = Counter(
+            "keshikomi_notices_not_about_money",
+            "Authentic messages of channels that say nothing about money",
+            ["format"],
+            registry=registry,
+        )
+        self.not_authentic = Counter(
+            "keshikomi_notices_not_authentic",
+            "Notices whose sender did not prove who they are",
+            ["format"],
+            registry=registry,
+        )
+        self.quarantined = Counter(
+            "keshikomi_notices_quarantined",
+            "Authentic notices that could not be read",
+            ["format", "reason"],
+            registry=registry,
+        )
+        self.requests = Counter(
+            "keshikomi_http_requests",
+            "Requests by route and status",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "keshikomi_http_request_seconds",
+            "Time from a request's headers to its answer",
+            ["method", "route"],
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        """Everything in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+
+def measuring(metrics: ApiMetrics) -> Middleware:
+    """The middleware that counts and times every request by its route."""
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        begun = monotonic_seconds()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "none"
+        method = request.method if resource is not None else "any"
+        metrics.requests.labels(method, route, str(response.status)).inc()
+        metrics.seconds.labels(method, route).observe(monotonic_seconds() - begun)
+        return response
+
+    return measure

@@ -1,0 +1,176 @@
+"""What callers may send: the bodies and queries of every call, strict and closed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.fields import (
+    METADATA_PAIRS_MAX,
+    PAGE_DEFAULT,
+    Cursor,
+    Description,
+    Id,
+    MetadataName,
+    MetadataValue,
+    Moment,
+    Name,
+    Number,
+    PageLimit,
+    Reason,
+    ReferenceText,
+    TypePatterns,
+    TypesInQuery,
+    Url,
+    WaitSeconds,
+    Yen,
+)
+from streams.domain.delivery import DeliveryStatus, EndpointStatus
+from streams.domain.invoice import GRACE_SECONDS_DEFAULT, InvoiceStatus, ReleaseOn
+from streams.domain.notice import ChannelKind
+
+GRACE_SECONDS_MAX = 30 * 86_400
+OVERLAP_SECONDS_DEFAULT = 86_400
+OVERLAP_SECONDS_MAX = 604_800
+REFERENCES_MAX = 20
+CONFIG_MEMBERS_MAX = 20
+CONFIG_CHARACTERS_MAX = 1_000
+
+IssuedChannel = Literal[ChannelKind.KONBINI_SLIP, ChannelKind.KONBINI_DIGITAL]
+Config = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64)],
+        Annotated[str, Field(max_length=CONFIG_CHARACTERS_MAX)],
+    ],
+    Field(max_length=CONFIG_MEMBERS_MAX),
+]
+
+
+class Request(BaseModel):
+    """A body or a query; an unknown member is a typo, so it is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Request):
+    """No members at all."""
+
+
+class MerchantRequest(Request):
+    """A merchant and when its orders are released."""
+
+    name: Name
+    release_on: ReleaseOn = ReleaseOn.PRELIMINARY
+    release_on_confirmed_from_yen: Yen | None = None
+    grace_seconds: Annotated[int, Field(ge=0, le=GRACE_SECONDS_MAX)] = GRACE_SECONDS_DEFAULT
+
+
+class AccountRequest(Request):
+    """A contract with a provider; `config` is the format's own."""
+
+    merchant_id: Id
+    channel: ChannelKind
+    format: Annotated[str, Field(max_length=64)]
+    config: Config
+
+
+class AccountPatch(Request):
+    """New secrets; the old ones stay good for the overlap."""
+
+    config: Config
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
+
+
+class ReferenceRequest(Request):
+    """A number that a gateway uses already."""
+
+    account_id: Id
+    value: ReferenceText
+
+
+class CustomerRequest(Request):
+    """Who is billed."""
+
+    name: Name | None = None
+    kana: Name | None = None
+
+
+class InvoiceRequest(Request):
+    """What is owed, and how it can be paid."""
+
+    invoice_number: Number
+    amount_yen: Yen
+    due_at: Moment
+    channels: Annotated[tuple[IssuedChannel, ...], Field(max_length=2)] = ()
+    references: Annotated[tuple[ReferenceRequest, ...], Field(max_length=REFERENCES_MAX)] = ()
+    customer: CustomerRequest | None = None
+    metadata: Annotated[
+        dict[MetadataName, MetadataValue], Field(max_length=METADATA_PAIRS_MAX)
+    ] = {}
+    revenue_stamp: bool = False
+
+
+class EndpointRequest(Request):
+    """Where a merchant wants to be told; no types means all of them."""
+
+    url: Url
+    types: TypePatterns = ()
+    description: Description = ""
+
+
+class EndpointPatch(Request):
+    """What is to change; what is not given stays."""
+
+    url: Url | None = None
+    types: TypePatterns | None = None
+    description: Description | None = None
+    status: EndpointStatus | None = None
+
+
+class AssignRequest(Request):
+    """A person's decision that a waiting notice pays an invoice."""
+
+    invoice_id: Id
+    reason: Reason
+
+
+class PageQuery(Request):
+    """A page of a list."""
+
+    limit: PageLimit = PAGE_DEFAULT
+    after: Cursor | None = None
+
+
+class InvoicesQuery(PageQuery):
+    """Which invoices."""
+
+    status: InvoiceStatus | None = None
+    invoice_number: Number | None = None
+
+
+class InvoiceQuery(Request):
+    """Whether to wait until the status is no longer `status_was`."""
+
+    wait: WaitSeconds = 0
+    status_was: InvoiceStatus | None = None
+
+
+class EventsQuery(PageQuery):
+    """Which events; `types` are names or patterns, separated by commas."""
+
+    types: TypesInQuery = ()
+
+
+class DeliveriesQuery(PageQuery):
+    """Which deliveries."""
+
+    endpoint_id: Id | None = None
+    event_id: Id | None = None
+    status: DeliveryStatus | None = None
+
+
+class FileQuery(Request):
+    """Whose file it is."""
+
+    account: Id

@@ -1,0 +1,38 @@
+"""Who asked and in which trace: the request id and the W3C trace context of a request."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+REQUEST_ID = web.RequestKey("request_id", str)
+TRACEPARENT = web.RequestKey("traceparent", str)
+VALID_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def new_traceparent() -> str:
+    """The beginning of a trace of our own, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+@web.middleware
+async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id and its trace, and name both in the answer."""
+    given = request.headers.get("traceparent", "")
+    traceparent = given if VALID_TRACEPARENT.fullmatch(given) else new_traceparent()
+    request[TRACEPARENT] = traceparent
+    request[REQUEST_ID] = f"req_{secrets.token_hex(8)}"
+    response = await handler(request)
+    if not response.prepared:
+        response.headers["Server"] = "keshikomi"
+        response.headers["traceparent"] = traceparent
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+    return response
+
+
+def trace_headers(request: web.Request) -> tuple[tuple[str, bytes], ...]:
+    """The headers of every record that this request writes."""
+    return (("traceparent", request[TRACEPARENT].encode()),)

@@ -1,0 +1,171 @@
+"""Measures the whole product on this machine, and checks after each phase that it told the truth.
+
+    python -m loadtests.bench [--quick] [--only PHASE ...] [--seconds N] [--json FILE]
+
+The product runs as `keshikomi up` in a temporary directory, the receiver of its webhooks in a
+process of its own, the generator in this one; all share the cores of this machine, and nothing
+leaves it.
+Exit status 1 when a notice was not told exactly as it must be, or when the generator was the
+bottleneck, so that a figure means nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+
+from loadtests.phases import PHASES, QUICK, Bench, Plan
+from loadtests.report import Measured, machine, machine_lines, table
+from loadtests.verify import shown
+
+HEAD = ("", "accepted", "p50 ms", "p95 ms", "p99 ms", "max ms", "lag p99", "drained s", "keeps up")
+PARTS = ("accepted", "received", "matched", "told")
+
+
+def main() -> int:
+    """Measure and print; 0 when everything was true."""
+    given = _arguments()
+    plan = _plan(given)
+    with tempfile.TemporaryDirectory(prefix="keshikomi-bench-") as folder:
+        facts = machine(Path(folder))
+        _print_all(machine_lines(facts))
+        bench = Bench(folder=Path(folder), plan=plan, say=lambda line: print(line, flush=True))
+        results = uvloop.run(_measure(bench, given.only or list(PHASES)))
+    wrong = [*bench.faults, *_bottlenecks(results)]
+    _print_all(["", *_lines(results), "", *_verdict(wrong)])
+    if given.json:
+        document = {"machine": facts, "results": results, "faults": wrong}
+        given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    return 1 if wrong else 0
+
+
+async def _measure(bench: Bench, names: list[str]) -> dict[str, Measured]:
+    results: dict[str, Measured] = {}
+    for name in names:
+        print(f"\n{name}: {(PHASES[name].__doc__ or '').strip()}", flush=True)
+        begun = time.perf_counter()
+        results[name] = await PHASES[name](bench)
+        print(f"  took {time.perf_counter() - begun:.0f} s", flush=True)
+    return results
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the whole product on this machine.")
+    parser.add_argument("--quick", action="store_true", help="a smoke of about a minute")
+    parser.add_argument("--only", choices=list(PHASES), action="append", help="this phase alone")
+    parser.add_argument("--seconds", type=float, help="how long each load is")
+    parser.add_argument("--rate", type=float, help="the rate of the sustained load")
+    parser.add_argument("--invoices", type=int, help="open invoices at the restart")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures")
+    return parser.parse_args()
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    plan = QUICK if given.quick else Plan()
+    if given.seconds:
+        plan = replace(
+            plan,
+            latency_seconds=given.seconds,
+            sustained_seconds=given.seconds,
+            isolation_seconds=given.seconds,
+        )
+    if given.rate:
+        plan = replace(plan, sustained_rate=given.rate)
+    return replace(plan, restart_invoices=given.invoices) if given.invoices else plan
+
+
+# --- what was found, in lines
+
+
+def _loads(results: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
+    for rate, figures in results.get("latency", {}).items():
+        yield f"latency {rate}", figures
+    found = results.get("sustained", {})
+    for figures in [found[name] for name in ("sustained",) if name in found]:
+        yield f"sustained {figures['rate']:g}/s", figures
+    for figures in found.get("search", {}).get("tries", []):
+        yield f"search {figures['rate']:g}/s", figures
+
+
+def _bottlenecks(results: Mapping[str, Measured]) -> list[str]:
+    return [
+        f"{name}: the generator was late by {figures['generator_lag_ms']['p99']} ms (p99)"
+        for name, figures in _loads(results)
+        if figures["generator_was_the_bottleneck"]
+    ]
+
+
+def _lines(results: Mapping[str, Measured]) -> Iterator[str]:
+    loads = list(_loads(results))
+    if loads:
+        yield "from the notice's intended time to the webhook's arrival"
+        yield from table([HEAD, *(_load_row(name, figures) for name, figures in loads)])
+        yield ""
+        yield "the parts of the way, p50 and p99 in ms: notice answered; received by the API,"
+        yield "then matched, then told (their sum is the whole way; whole ms in the payload)"
+        yield from table([("", *PARTS), *(_stage_row(name, each) for name, each in loads)])
+        yield ""
+        yield "CPU ms for each accepted notice, and memory in MB at the end (most)"
+        names = list(loads[0][1]["cpu_ms_per_notice"])
+        yield from table([("", *names), *(_process_row(each, names) for each in loads)])
+    for name in ("start", "isolation", "restart"):
+        if name in results:
+            yield ""
+            yield f"{name}: {orjson.dumps(results[name]).decode()}"
+    if "search" in results.get("sustained", {}):
+        found = results["sustained"]["search"]
+        yield ""
+        yield f"the highest rate that holds: {found['highest_that_holds']:g}/s"
+
+
+def _load_row(name: str, figures: Measured) -> list[object]:
+    latency = [figures["latency_ms"][each] for each in ("p50", "p95", "p99", "max")]
+    errors = f" ({figures['errors']})" if figures["errors"] else ""
+    return [
+        name,
+        f"{figures['accepted']}{errors}",
+        *latency,
+        figures["generator_lag_ms"]["p99"],
+        figures["drained_after_seconds"],
+        "yes" if figures["keeps_up"] else "NO",
+    ]
+
+
+def _stage_row(name: str, figures: Measured) -> list[object]:
+    stages = figures["stages_ms"]
+    pairs = [stages.get(part, {}) for part in PARTS]
+    return [name, *(f"{pair.get('p50', '-')} {pair.get('p99', '-')}" for pair in pairs)]
+
+
+def _process_row(load: tuple[str, Measured], names: list[str]) -> list[object]:
+    name, figures = load
+    memory = figures["memory_mb"]
+    cells: list[object] = []
+    for process in names:
+        used: Any = figures["cpu_ms_per_notice"].get(process, "-")
+        kept = memory.get(process)
+        cells.append(f"{used} {kept['end']:.0f} ({kept['most']:.0f})" if kept else str(used))
+    return [name, *cells]
+
+
+def _verdict(wrong: list[str]) -> list[str]:
+    if not wrong:
+        return ["TRUE: every accepted notice was told exactly once, to exactly whom it concerns"]
+    return [f"{len(wrong)} FAULTS:", *(f"  {fault}" for fault in shown(wrong))]
+
+
+def _print_all(lines: list[str]) -> None:
+    print("\n".join(lines), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

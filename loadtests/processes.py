@@ -1,0 +1,112 @@
+"""Looks at processes through /proc: who belongs to whom, their memory, their CPU time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+PROC = Path("/proc")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+MEGABYTE = 1_000_000
+PART = re.compile(rb"(?:^|\0)KESHIKOMI_PROCESS=([^\0]+)")
+SAMPLE_SECONDS = 1.0
+PARENT, USER, SYSTEM, RESIDENT = 1, 11, 12, 21
+"""Places in /proc/PID/stat behind the name of the command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a process has used until now."""
+
+    cpu_seconds: float
+    memory_mb: float
+
+
+def tree(root: int) -> dict[str, int]:
+    """The process and all below it, by name; the product tells each part its name."""
+    parents = {pid: int(fields[PARENT]) for pid, fields in _all()}
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    named: dict[str, int] = {}
+    for pid in found:
+        name = "supervisor" if pid == root else part_name(pid)
+        named[name if name not in named else f"{name} {pid}"] = pid
+    return named
+
+
+def part_name(pid: int) -> str:
+    """The name that a process was given by its supervisor."""
+    with suppress(OSError):
+        match = PART.search((PROC / str(pid) / "environ").read_bytes())
+        if match:
+            return match[1].decode(errors="replace")
+    return f"process {pid}"
+
+
+def usage(pid: int) -> Usage | None:
+    """What a process has used, or None when it is gone."""
+    fields = _stat(pid)
+    if not fields:
+        return None
+    return Usage(
+        cpu_seconds=(int(fields[USER]) + int(fields[SYSTEM])) / TICKS_PER_SECOND,
+        memory_mb=int(fields[RESIDENT]) * PAGE_BYTES / MEGABYTE,
+    )
+
+
+def _all() -> Iterator[tuple[int, list[str]]]:
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            yield int(entry.name), fields
+
+
+def _stat(pid: int) -> list[str]:
+    with suppress(OSError):
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+@dataclass(slots=True)
+class Watch:
+    """Samples some processes every second while the block runs."""
+
+    pids: Mapping[str, int]
+    memory_mb: dict[str, list[float]] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    _before: dict[str, Usage] = field(default_factory=dict)
+    _task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._before = self._look()
+        self._task = asyncio.create_task(self._sample())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        for name, after in self._look().items():
+            if name in self._before:
+                used = after.cpu_seconds - self._before[name].cpu_seconds
+                self.cpu_seconds[name] = round(used, 2)
+
+    def _look(self) -> dict[str, Usage]:
+        found = {name: usage(pid) for name, pid in self.pids.items()}
+        seen = {name: each for name, each in found.items() if each is not None}
+        for name, each in seen.items():
+            self.memory_mb.setdefault(name, []).append(round(each.memory_mb, 1))
+        return seen
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self._look()

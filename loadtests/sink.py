@@ -1,0 +1,196 @@
+"""Receives webhooks for many merchants in one cheap process, and remembers all of them.
+
+The path says how a merchant's server behaves: `/ok/NAME` answers at once, `/hang/NAME` never,
+`/fail/NAME` with 500, `/slow/MILLISECONDS/NAME` late. Nothing is verified while load runs; what
+came is kept whole, so that `loadtests.verify` can check every signature afterwards.
+
+    python -m loadtests.sink [--port N]      prints its port as the first line
+
+`GET /count` says how many came, by path; `GET /dump/N` gives them from the Nth on (counted from
+0) as lines of JSON, in the order in which they came; `POST /reset` forgets them. Times are
+nanoseconds of the machine's monotonic clock, which every process on it shares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import orjson
+import uvloop
+
+ANSWERS = {
+    status: b"HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n" % (status, reason)
+    for status, reason in (
+        (200, b"OK"),
+        (400, b"Bad Request"),
+        (404, b"Not Found"),
+        (413, b"Content Too Large"),
+        (500, b"Internal Server Error"),
+    )
+}
+HEAD_BYTES_MAX = 16 * 1024
+BODY_BYTES_MAX = 1024 * 1024
+ARRIVALS_MAX = 2_000_000
+"""More than this and the receiver would be what runs out of memory."""
+
+Arrival = tuple[str, int, bytes, bytes]
+"""The path, when it came, the head of the request, the body."""
+
+
+@dataclass(slots=True)
+class Store:
+    """Everything that came, in order."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def keep(self, arrival: Arrival) -> None:
+        if len(self.arrivals) < ARRIVALS_MAX:
+            self.arrivals.append(arrival)
+        self.counts[arrival[0]] += 1
+
+    def reset(self) -> None:
+        self.arrivals.clear()
+        self.counts.clear()
+
+    def dump(self, first: int) -> bytes:
+        return b"".join(_line(arrival) for arrival in self.arrivals[first:])
+
+
+def _line(arrival: Arrival) -> bytes:
+    path, at_ns, head, body = arrival
+    headers = {name: header(head, name.encode()).decode("latin-1") for name in KEPT_HEADERS}
+    line = {"path": path, "ns": at_ns, **headers, "body": body.decode("utf-8", "replace")}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+KEPT_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+
+def header(head: bytes, name: bytes) -> bytes:
+    """The value of a header in the head of a request, or nothing; names are in lower case."""
+    begin = head.lower().find(b"\r\n" + name + b":")
+    if begin < 0:
+        return b""
+    begin += len(name) + 3
+    end = head.find(b"\r\n", begin)
+    return head[begin : end if end >= 0 else len(head)].strip()
+
+
+class Receiver(asyncio.Protocol):
+    """One connection: requests with a Content-Length, one after the other."""
+
+    def __init__(self, store: Store, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._store, self._later = store, later
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        at_ns = time.perf_counter_ns()
+        self._buffer = self._buffer + data if self._buffer else data
+        while (taken := self._take(at_ns)) > 0:
+            self._buffer = self._buffer[taken:]
+
+    def _take(self, at_ns: int) -> int:
+        """Handle one whole request; returns its length, or 0 when more of it must come."""
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return self._refuse(413) if len(self._buffer) > HEAD_BYTES_MAX else 0
+        head = self._buffer[:end]
+        length = header(head, b"content-length") or b"0"
+        if not length.isdigit():
+            return self._refuse(400)
+        size = end + 4 + int(length)
+        if size > BODY_BYTES_MAX:
+            return self._refuse(413)
+        if len(self._buffer) < size:
+            return 0
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].decode("latin-1")
+        self._handle(method, path, (path, at_ns, head, self._buffer[end + 4 : size]))
+        return size
+
+    def _handle(self, method: bytes, path: str, arrival: Arrival) -> None:
+        kind, _, name = path.removeprefix("/").partition("/")
+        if method == b"POST" and kind in {"ok", "hang", "fail", "slow"} and name:
+            self._store.keep(arrival)
+            self._behave(kind, name)
+        elif path == "/count":
+            self._answer_json(orjson.dumps(self._store.counts))
+        elif kind == "dump":
+            self._answer_json(self._store.dump(int(name) if name.isdigit() else 0))
+        elif method == b"POST" and path == "/reset":
+            self._store.reset()
+            self._answer(200)
+        else:
+            self._answer(404)
+
+    def _behave(self, kind: str, name: str) -> None:
+        if kind == "slow":
+            milliseconds = name.partition("/")[0]
+            seconds = int(milliseconds) / 1_000 if milliseconds.isdigit() else 0.0
+            self._later(seconds, lambda: self._answer(200))
+        elif kind != "hang":
+            self._answer(500 if kind == "fail" else 200)
+
+    def _answer(self, status: int) -> None:
+        if self._transport is not None:
+            self._transport.write(ANSWERS[status])
+
+    def _answer_json(self, body: bytes) -> None:
+        if self._transport is not None:
+            head = (
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            )
+            self._transport.write(head % len(body) + body)
+
+    def _refuse(self, status: int) -> int:
+        self._answer(status)
+        if self._transport is not None:
+            self._transport.close()
+        self._buffer = b""
+        return 0
+
+
+async def listen(port: int) -> tuple[asyncio.Server, int]:
+    """Start to receive on 127.0.0.1; returns the server and its port."""
+    store, loop = Store(), asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Receiver(store, loop.call_later), "127.0.0.1", port, backlog=1024
+    )
+    return server, server.sockets[0].getsockname()[1]
+
+
+async def _serve(port: int) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server, bound = await listen(port)
+    print(bound, flush=True)
+    await stopping.wait()
+    server.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Receive webhooks and remember them.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    uvloop.run(_serve(parser.parse_args().port))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

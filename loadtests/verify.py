@@ -1,0 +1,159 @@
+"""Decides after a run whether what was told is true: no result counts without it.
+
+Every notice that was answered as accepted must have become exactly its webhooks, validly signed, at
+exactly its merchant, with ids that are used once; the pull feed must hold each of them once, under
+the same ids; and the audit of the product must agree.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+FAULTS_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A webhook as the receiver saw it."""
+
+    path: str
+    at_ns: int
+    webhook_id: str
+    timestamp: str
+    signature: str
+    body: str
+    type: str
+    reference: str
+    stages: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What one merchant must hear; `complete` is false where the server never answers.
+
+    `uncertain` are notices that were sent and whose answer never came: both are right.
+    """
+
+    path: str
+    secret: str
+    references: frozenset[str]
+    types: frozenset[str]
+    feed_types: frozenset[str]
+    uncertain: frozenset[str] = frozenset()
+    complete: bool = True
+
+    def facts(self, types: Iterable[str], *, allowed: bool = False) -> set[tuple[str, str]]:
+        """The things to be told; with `allowed` also those that may be."""
+        references = self.references | self.uncertain if allowed else self.references
+        return {(kind, reference) for kind in types for reference in references}
+
+
+def read_dump(lines: bytes) -> list[Arrival]:
+    """The receiver's dump as arrivals, in the order in which they came."""
+    return [_arrival(orjson.loads(line)) for line in lines.splitlines()]
+
+
+def _arrival(line: dict[str, object]) -> Arrival:
+    body = str(line["body"])
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        said = {}
+    data = said.get("data") or {}
+    return Arrival(
+        path=str(line["path"]),
+        at_ns=int(str(line["ns"])),
+        webhook_id=str(line["webhook-id"]),
+        timestamp=str(line["webhook-timestamp"]),
+        signature=str(line["webhook-signature"]),
+        body=body,
+        type=str(said.get("type")),
+        reference=str((data.get("payment") or {}).get("reference")),
+        stages=data.get("stages") or {},
+    )
+
+
+def is_signed(arrival: Arrival, secret: str) -> bool:
+    """Whether one of the signatures fits, by the rules of Standard Webhooks 1.0.0."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{arrival.webhook_id}.{arrival.timestamp}.{arrival.body}".encode()
+    right = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    return any(hmac.compare_digest(right, given) for given in arrival.signature.split())
+
+
+def check_webhooks(  # noqa: C901  # a list of checks, one after the other
+    expected: Expected, arrivals: Sequence[Arrival]
+) -> Iterator[str]:
+    """What is wrong with the webhooks that came to one merchant."""
+    ids_by_fact: dict[tuple[str, str], set[str]] = {}
+    facts_by_id: dict[str, set[tuple[str, str]]] = {}
+    for arrival in arrivals:
+        if not is_signed(arrival, expected.secret):
+            yield f"{expected.path}: {arrival.webhook_id} has no valid signature"
+        fact = (arrival.type, arrival.reference)
+        ids_by_fact.setdefault(fact, set()).add(arrival.webhook_id)
+        facts_by_id.setdefault(arrival.webhook_id, set()).add(fact)
+    for fact in sorted(ids_by_fact.keys() - expected.facts(expected.types, allowed=True)):
+        yield f"{expected.path}: told of {fact}, which was not to be told here"
+    for fact, ids in ids_by_fact.items():
+        if len(ids) > 1:
+            yield f"{expected.path}: told of {fact} under {len(ids)} ids"
+    for webhook_id, facts in facts_by_id.items():
+        if len(facts) > 1:
+            yield f"{expected.path}: {webhook_id} names {len(facts)} different things"
+    if expected.complete:
+        for fact in sorted(expected.facts(expected.types) - ids_by_fact.keys()):
+            yield f"{expected.path}: never told of {fact}"
+        if len(arrivals) > len(facts_by_id):
+            yield f"{expected.path}: {len(arrivals) - len(facts_by_id)} webhooks came again"
+
+
+def check_feed(
+    expected: Expected, events: Sequence[Mapping[str, object]], arrivals: Iterable[Arrival]
+) -> Iterator[str]:
+    """What is wrong with the pull feed of one merchant, against what he should have been told."""
+    ids = Counter(str(event["id"]) for event in events)
+    for event_id, times in ids.items():
+        if times > 1:
+            yield f"{expected.path}: the feed has {event_id} {times} times"
+    facts = Counter(fact_of(event) for event in events)
+    for fact in sorted(expected.facts(expected.feed_types) - facts.keys()):
+        yield f"{expected.path}: the feed does not have {fact}"
+    for fact in sorted(facts.keys() - expected.facts(expected.feed_types, allowed=True)):
+        yield f"{expected.path}: the feed has {fact}, which nobody caused"
+    for fact, times in facts.items():
+        if times > 1:
+            yield f"{expected.path}: the feed has {fact} under {times} ids"
+    for webhook_id in sorted({arrival.webhook_id for arrival in arrivals} - ids.keys()):
+        yield f"{expected.path}: the webhook {webhook_id} is not in the feed"
+
+
+def fact_of(event: Mapping[str, object]) -> tuple[str, str]:
+    """What an event of the feed tells: its type and the reference that was paid."""
+    payload = event.get("payload")
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    payment = data.get("payment") if isinstance(data, Mapping) else None
+    reference = payment.get("reference") if isinstance(payment, Mapping) else None
+    return str(event.get("type")), str(reference)
+
+
+def check_audit(audit: Mapping[str, object], accepted: int, *, uncertain: int = 0) -> Iterator[str]:
+    """What the product's own audit says against it, or against what was counted outside."""
+    if audit.get("exit_status") != 0:
+        yield f"the audit does not agree: {orjson.dumps(audit).decode()[:500]}"
+    counts = audit.get("counts")
+    found = counts.get("accepted") if isinstance(counts, Mapping) else None
+    if not isinstance(found, int) or not accepted <= found <= accepted + uncertain:
+        yield f"the audit counts {found} accepted notices, the channels {accepted}"
+
+
+def shown(faults: Sequence[str]) -> list[str]:
+    """The first faults, and how many more there are."""
+    more = len(faults) - FAULTS_SHOWN_MAX
+    return [*faults[:FAULTS_SHOWN_MAX], *([f"... and {more} more"] if more > 0 else [])]

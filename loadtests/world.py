@@ -1,0 +1,278 @@
+"""One product with its merchants, their channels and their receivers, as a bench needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from loadtests.generator import Client, Offered, http_request, offer
+from loadtests.merchants import TOLD, Merchant
+from loadtests.processes import Watch, tree
+from loadtests.verify import Arrival, check_audit, check_feed, check_webhooks, read_dump
+from ops.demo_product import Product, start
+from streams.clock import system_clock
+
+ADMIN_KEY = "bench-admin-key-0123456789"
+ENVIRONMENT = {
+    "KESHIKOMI_ADMIN_KEY": ADMIN_KEY,
+    "KESHIKOMI_ALLOW_PRIVATE_ENDPOINTS": "true",
+    "KESHIKOMI_RATE_LIMIT_PER_SECOND": "0",
+    "KESHIKOMI_NOTICE_RATE_LIMIT_PER_SECOND": "0",
+}
+"""Everything else is as anyone gets it; the limits of one key would be all that is measured."""
+REGISTERING_AT_ONCE = 32
+QUIET_SECONDS_MAX = 300.0
+STALLED_SECONDS_MAX = 40.0
+POLL_SECONDS = 0.25
+GAUGE_SECONDS = 1.2
+"""The gauges of the product are a second old at most."""
+PAGE = 250
+LAG = re.compile(r"^keshikomi_lag_records\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Load:
+    """One load and everything that came of it."""
+
+    offered: Offered
+    references: list[str]
+    merchants: list[Merchant]
+    arrivals: dict[str, Arrival]
+    wall_offset_ns: int
+    drained_seconds: float
+    watch: Watch
+
+
+class World:
+    """A running product, its receiver, and the merchants that were made for this run."""
+
+    def __init__(
+        self, *, product: Product, sink: asyncio.subprocess.Process, sink_port: int
+    ) -> None:
+        self.product, self.sink = product, sink
+        self._sink_port = sink_port
+        self.client = Client(product.port)
+        self.receiver = Client(sink_port, connections_max=2)
+        self.merchants: list[Merchant] = []
+        self.arrivals: list[Arrival] = []
+        self._numbers = 0
+
+    # --- the API
+
+    async def call(
+        self, method: str, path: str, body: object = None, *, key: str = ADMIN_KEY
+    ) -> dict[str, Any]:
+        """One call that must succeed."""
+        content = b"" if body is None else orjson.dumps(body)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        status, answer = await self.client.ask(http_request(method, path, content, headers))
+        if not 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
+            raise RuntimeError(f"{method} {path}: {status} {answer.decode(errors='replace')[:500]}")
+        said: dict[str, Any] = orjson.loads(answer)
+        return said
+
+    async def add_merchant(self, path: str) -> Merchant:
+        """A merchant whose server is the receiver at this path."""
+        secret = f"bench-secret-{len(self.merchants):08d}"
+        made = await self.call("POST", "/v1/merchants", {"name": f"Bench {path}"})
+        account = await self.call(
+            "POST",
+            "/v1/channel-accounts",
+            {
+                "merchant_id": made["id"],
+                "channel": "konbini_digital",
+                "format": "generic",
+                "config": {"secret": secret},
+            },
+        )
+        url = f"http://127.0.0.1:{self._sink_port}{path}"
+        endpoint = await self.call(
+            "POST", "/v1/endpoints", {"url": url, "types": sorted(TOLD)}, key=made["api_key"]
+        )
+        merchant = Merchant(
+            path=path,
+            api_key=made["api_key"],
+            account_id=account["id"],
+            notice_path=account["notice_path"],
+            channel_secret=secret,
+            endpoint_secret=endpoint["secret"],
+        )
+        self.merchants.append(merchant)
+        return merchant
+
+    async def register(self, count: int, merchants: Sequence[Merchant] | None = None) -> float:
+        """Register invoices, in turn for each merchant; returns how many a second."""
+        chosen = merchants or self.merchants
+        due_at = (system_clock() + timedelta(days=30)).isoformat()
+        requests = []
+        for _ in range(count):
+            merchant = chosen[self._numbers % len(chosen)]
+            self._numbers += 1
+            number = f"ORD-{self._numbers:07d}"
+            merchant.invoices.append(number)
+            requests.append(merchant.invoice_request(number, due_at))
+        begun = time.perf_counter()
+        lanes = [
+            self._each(requests[lane::REGISTERING_AT_ONCE]) for lane in range(REGISTERING_AT_ONCE)
+        ]
+        await asyncio.gather(*lanes)
+        return count / (time.perf_counter() - begun)
+
+    async def _each(self, requests: Sequence[bytes]) -> None:
+        for request in requests:
+            status, answer = await self.client.ask(request)
+            if status != 201:  # noqa: PLR2004  # created, in HTTP
+                raise RuntimeError(f"an invoice was answered {status} {answer.decode()[:500]}")
+
+    async def quiet(self) -> float:
+        """Wait until every stage has read everything; returns the seconds that it took."""
+        begun = time.perf_counter()
+        quiet_looks = 0
+        while time.perf_counter() - begun < QUIET_SECONDS_MAX:
+            _, text = await self.client.ask(http_request("GET", "/metrics"))
+            lags = LAG.findall(text.decode())
+            quiet_looks = quiet_looks + 1 if lags and not any(map(float, lags)) else 0
+            if quiet_looks > 1:
+                return time.perf_counter() - begun
+            await asyncio.sleep(GAUGE_SECONDS if quiet_looks else POLL_SECONDS)
+        raise RuntimeError(f"still not quiet after {QUIET_SECONDS_MAX:g} s")
+
+    # --- a load
+
+    def notices(self, count: int) -> tuple[list[bytes], list[str], list[Merchant]]:
+        """Requests that pay registered invoices, in turn for each merchant."""
+        paid_at = system_clock().isoformat()
+        requests, references, owners = [], [], []
+        for place in range(count):
+            merchant = self.merchants[place % len(self.merchants)]
+            reference = merchant.invoices.pop(0)
+            requests.append(merchant.notice_request(reference, paid_at))
+            references.append(reference)
+            owners.append(merchant)
+        return requests, references, owners
+
+    async def load(self, rate: float, seconds: float) -> Load:
+        """Offer notices at a rate, then wait until everything that was accepted has been told."""
+        requests, references, owners = self.notices(int(rate * seconds))
+        seen = len(self.arrivals)
+        offset_ns = int(system_clock().timestamp() * 1e9) - time.perf_counter_ns()
+        async with Watch(self.processes()) as watch:
+            offered = await offer(self.client, requests, rate)
+            for place, status in enumerate(offered.statuses):
+                sent = owners[place].uncertain if not status else owners[place].accepted
+                if not status or 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
+                    sent.append(references[place])
+            ended = time.perf_counter()
+            await self._told()
+            drained_seconds = time.perf_counter() - ended
+        _, lines = await self.receiver.ask(http_request("GET", f"/dump/{seen}"))
+        arrivals = read_dump(lines)
+        self.arrivals += arrivals
+        first: dict[str, Arrival] = {}
+        for arrival in arrivals:
+            first.setdefault(arrival.reference, arrival)
+        return Load(
+            offered=offered,
+            references=references,
+            merchants=owners,
+            arrivals=first,
+            wall_offset_ns=offset_ns,
+            drained_seconds=drained_seconds,
+            watch=watch,
+        )
+
+    async def _told(self) -> None:
+        """Wait for the webhooks of all that was accepted, for as long as more of them come."""
+        want = sum(len(each.accepted) for each in self.merchants if not each.is_hanging)
+        had, since = -1, time.perf_counter()
+        while time.perf_counter() - since < STALLED_SECONDS_MAX:
+            has = sum(many for path, many in (await self.counts()).items() if "/hang/" not in path)
+            if has >= want:
+                return
+            if has != had:
+                had, since = has, time.perf_counter()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many webhooks came, by path."""
+        _, text = await self.receiver.ask(http_request("GET", "/count"))
+        counted: Mapping[str, int] = orjson.loads(text)
+        return counted
+
+    def processes(self) -> dict[str, int]:
+        """Every process of the run by name."""
+        product = tree(self.product.process.pid)
+        return {**product, "receiver": self.sink.pid, "generator": os.getpid()}
+
+    # --- the truth
+
+    async def faults(self) -> list[str]:
+        """Everything that is not as it must be after all loads so far."""
+        await self.quiet()
+        _, lines = await self.receiver.ask(http_request("GET", f"/dump/{len(self.arrivals)}"))
+        self.arrivals += read_dump(lines)
+        by_path: dict[str, list[Arrival]] = {}
+        for arrival in self.arrivals:
+            by_path.setdefault(arrival.path, []).append(arrival)
+        found: list[str] = []
+        for merchant in self.merchants:
+            expected = merchant.expected()
+            arrivals = by_path.pop(merchant.path, [])
+            found += check_webhooks(expected, arrivals)
+            found += check_feed(expected, await self.feed(merchant), arrivals)
+        found += [f"{path}: no merchant has this server" for path in by_path]
+        accepted = sum(len(merchant.accepted) for merchant in self.merchants)
+        uncertain = sum(len(merchant.uncertain) for merchant in self.merchants)
+        found += check_audit(await self.product.audit(), accepted, uncertain=uncertain)
+        return found
+
+    async def feed(self, merchant: Merchant) -> list[dict[str, Any]]:
+        """All of a merchant's pull feed."""
+        events: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            cursor = f"&after={quote(after)}" if after else ""
+            page = await self.call("GET", f"/v1/events?limit={PAGE}{cursor}", key=merchant.api_key)
+            events += page["data"]
+            if not page["data"] or not page["next"]:
+                return events
+            after = page["next"]
+
+    async def close(self) -> None:
+        """End everything."""
+        await self.client.close()
+        await self.receiver.close()
+        await self.product.stop()
+        self.sink.terminate()
+        await self.sink.wait()
+
+
+@asynccontextmanager
+async def world(folder: Path, name: str, *, merchants: Sequence[str]) -> AsyncIterator[World]:
+    """A ready product in a directory of its own, with merchants whose servers are at the paths."""
+    sink = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "loadtests.sink"), stdout=asyncio.subprocess.PIPE
+    )
+    assert sink.stdout is not None
+    sink_port = int(await sink.stdout.readline())
+    product = await start(folder / name, environment={**os.environ, **ENVIRONMENT})
+    made = World(product=product, sink=sink, sink_port=sink_port)
+    try:
+        await product.wait_ready()
+        for path in merchants:
+            await made.add_merchant(path)
+        yield made
+    finally:
+        await made.close()

@@ -1,0 +1,145 @@
+"""Adds up the laws from history and the log, and says in sentences what holds and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.ports import Counts, History
+from streams.topics import STAGES, TOPICS, group_of_topic
+
+LOOKS_MAX = 5
+"""Under load the log moves while history is read; so often it is looked at again."""
+
+
+class LogPositions(Protocol):
+    """The ends of the log and how far each group has read."""
+
+    def end(self, topic: str, partition: int) -> int: ...
+    def earliest(self, topic: str, partition: int) -> int: ...
+    def committed(self, group: str, topic: str, partition: int) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """One law, whether it holds, and the figures that say so."""
+
+    name: str
+    holds: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The answer of an audit; `differences` is empty when every law holds."""
+
+    laws: tuple[Law, ...]
+    differences: tuple[str, ...]
+    remarks: tuple[str, ...]
+    counts: Counts
+    lag: Mapping[str, int]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
+
+
+def lag_by_stage(log: LogPositions, partitions: Mapping[str, int]) -> dict[str, int]:
+    """How many records each stage has yet to take, from topics and their partitions."""
+    lag = dict.fromkeys(STAGES, 0)
+    groups = group_of_topic()
+    for topic in TOPICS:
+        if topic.stage is None:
+            continue
+        for partition in range(partitions.get(topic.name, 0)):
+            taken = log.committed(groups[topic.name], topic.name, partition)
+            if taken is None:
+                taken = log.earliest(topic.name, partition)
+            lag[topic.stage] += max(log.end(topic.name, partition) - taken, 0)
+    return lag
+
+
+async def audit(history: History, log: LogPositions, partitions: Mapping[str, int]) -> Report:
+    """Compare history with the laws at a moment when both stand still, if there is one."""
+    looks = 0
+    while True:
+        before = _ends(log, partitions)
+        # The lag first: what every stage had taken by then is in the counts read after it.
+        lag = lag_by_stage(log, partitions)
+        counts = await history.counts()
+        still = before == _ends(log, partitions)
+        looks += 1
+        if still or looks == LOOKS_MAX:
+            return judge(counts, lag, still=still)
+
+
+def _ends(log: LogPositions, partitions: Mapping[str, int]) -> Sequence[int]:
+    return [log.end(name, number) for name, many in partitions.items() for number in range(many)]
+
+
+def judge(counts: Counts, lag: Mapping[str, int], *, still: bool) -> Report:
+    """Judge figures that were read; `still` says that the log did not move meanwhile."""
+    idle = still and not any(lag.values())
+    laws = (_accepted(counts, idle=idle), _notified(counts))
+    return Report(
+        laws=laws,
+        differences=tuple(law.sentence for law in laws if not law.holds),
+        remarks=tuple(_remarks(counts, lag, still=still)),
+        counts=counts,
+        lag=dict(lag),
+    )
+
+
+def _accepted(counts: Counts, *, idle: bool) -> Law:
+    settled = counts.matched + counts.unmatched + counts.quarantined
+    sums = (
+        f"accepted {counts.accepted} = matched {counts.matched} + unmatched {counts.unmatched} "
+        f"+ quarantined {counts.quarantined}"
+    )
+    if counts.in_flight:
+        sums += f" + on the way {counts.in_flight}"
+    gap = counts.accepted - settled - counts.in_flight
+    holds = gap == 0 and not (idle and counts.in_flight)
+    if gap:
+        sums += f": it does not add up, {abs(gap)} {'too few' if gap > 0 else 'too many'}"
+    elif not holds:
+        sums += (
+            f": {counts.in_flight} accepted notices have no outcome, although every stage has "
+            "read everything"
+        )
+    return Law(name="no accepted notice is lost or silent", holds=holds, sentence=sums)
+
+
+def _notified(counts: Counts) -> Law:
+    # A delivery that waits for a retry is pending in the words of the law.
+    pending = counts.pending + counts.retrying
+    sums = (
+        f"notified {counts.notified} = delivered {counts.delivered} + pending {pending} "
+        f"+ failed {counts.failed}"
+    )
+    gap = counts.notified - counts.delivered - pending - counts.failed
+    if gap:
+        sums += f": it does not add up, {abs(gap)} {'too few' if gap > 0 else 'too many'}"
+    return Law(name="no notification is lost", holds=gap == 0, sentence=sums)
+
+
+def _remarks(counts: Counts, lag: Mapping[str, int], *, still: bool) -> list[str]:
+    """What an operator wants to know and no law forbids."""
+    remarks = [
+        f"{counts.repeated} notices were repeats, counted apart",
+        f"{counts.noted} were not about money",
+    ]
+    behind = [f"{stage} {records}" for stage, records in lag.items() if records]
+    if behind:
+        remarks.append(f"records still to be taken: {', '.join(behind)}")
+    elif not still:
+        remarks.append("notices came in during the audit; on a quiet system it can say more")
+    if counts.quarantined:
+        remarks.append(
+            f"{counts.quarantined} notices are in quarantine: `keshikomi quarantine list`"
+        )
+    if counts.failed:
+        remarks.append(f"{counts.failed} deliveries failed for good and can be sent again")
+    return remarks

@@ -1,0 +1,242 @@
+"""The command line: `keshikomi COMMAND`; exit status 0 done, 1 failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import orjson
+
+from ops.arguments import Command, parser
+from ops.audit import audit as add_up
+from ops.check import Finding
+from ops.check import check as find_faults
+from ops.engines import existing, partitions_of
+from ops.engines import setup as make_everything
+from ops.keys import with_keys
+from ops.logs import configure
+from ops.metrics_files import is_shared, name_process, serve_metrics
+from ops.quarantine import as_json, find, line, page, retry, rows
+from ops.settings import FLAGS, BadSettings, Settings, from_environment
+from ops.supervisor import die_with_supervisor, process_name
+from ops.up import run_up
+from streams.clock import system_clock
+from streams.domain.errors import KeshikomiError
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    die_with_supervisor()
+    given = parser(COMMANDS).parse_args(arguments)
+    command: Command = given.command
+    try:
+        return command(given)
+    except BadSettings as error:
+        for fault in error.faults:
+            _complain(fault)
+        return WRONG_USE
+    except (KeshikomiError, OSError, sqlite3.Error) as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output has seen enough; Python would complain at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        _complain(str(error))
+        return FAILED
+
+
+def _complain(text: str) -> None:
+    print(f"keshikomi: {text}", file=sys.stderr)
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    return from_environment({name: getattr(given, name, None) for name in FLAGS})
+
+
+def _tell(content: object) -> None:
+    print(orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode())
+
+
+# --- what runs
+
+
+def up(given: argparse.Namespace) -> int:
+    """Run everything in one go, in the foreground."""
+    settings = _settings(given)
+    return DONE if run_up(settings, announce=lambda: _announce(settings)) else FAILED
+
+
+def _announce(settings: Settings) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    key = "KESHIKOMI_ADMIN_KEY"
+    kept = key if settings.admin_key else settings.admin_key_path
+    print(
+        f"keshikomi is ready at http://{host}:{settings.port} (admin key: {kept}). Ctrl-C ends it.",
+        flush=True,
+    )
+
+
+def demo(given: argparse.Namespace) -> int:
+    """Show the main job."""
+    from ops.demo import run_demo  # noqa: PLC0415  # only the demo needs its parts
+
+    return run_demo(_settings(given), given.payments)
+
+
+def api(given: argparse.Namespace) -> int:
+    """Run the HTTP API alone."""
+    settings = _part(given, "api")
+    from ops.wiring import run_api  # noqa: PLC0415  # once logs and metrics are set up
+
+    run_api(settings)
+    return DONE
+
+
+def worker(given: argparse.Namespace) -> int:
+    """Run some stages alone."""
+    settings = _part(given, "worker")
+    from ops.wiring import run_worker  # noqa: PLC0415  # once logs and metrics are set up
+
+    if settings.metrics_port is not None and not is_shared():
+        serve_metrics(settings.metrics_port)
+    run_worker(settings, given.stage)
+    return DONE
+
+
+def _part(given: argparse.Namespace, name: str) -> Settings:
+    """The settings of a part, once its logs and metrics have its name."""
+    settings = with_keys(_settings(given))
+    process = process_name(name)
+    configure(
+        process=process,
+        level=settings.log_level,
+        log_format=settings.log_format,
+        secrets=(settings.admin_key,),
+    )
+    name_process(process)
+    logging.getLogger("keshikomi").info("starts with %r", settings)
+    return settings
+
+
+# --- what looks and mends
+
+
+def check(given: argparse.Namespace) -> int:
+    """Read the settings and try every engine."""
+    try:
+        findings = asyncio.run(find_faults(_settings(given)))
+    except BadSettings as error:
+        findings = [Finding(name="settings", is_fault=True, sentence=one) for one in error.faults]
+    faults = sum(finding.is_fault for finding in findings)
+    if given.json:
+        _tell([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            print(f"{'FAULT' if finding.is_fault else 'ok':<6}{finding.name}: {finding.sentence}")
+        print(f"faults: {faults}" if faults else "everything is in order")
+    return FAILED if faults else DONE
+
+
+def setup(given: argparse.Namespace) -> int:
+    """Make the keys and the topics."""
+    settings = with_keys(_settings(given))
+    make_everything(settings)
+    print(f"the topics are in {settings.log_path}")
+    return DONE
+
+
+def audit(given: argparse.Namespace) -> int:
+    """Add up the laws."""
+
+    async def run() -> int:
+        async with existing(_settings(given)) as (log, history):
+            report = await add_up(history, log, partitions_of(log))
+        if given.json:
+            _tell({"holds": report.holds, **asdict(report)})
+            return DONE if report.holds else FAILED
+        for law in report.laws:
+            print(f"{'holds' if law.holds else 'BROKEN':<7}{law.name}: {law.sentence}")
+        for remark in report.remarks:
+            print(f"       {remark}")
+        return DONE if report.holds else FAILED
+
+    return asyncio.run(run())
+
+
+def quarantine_list(given: argparse.Namespace) -> int:
+    """List what is in quarantine."""
+
+    async def run() -> int:
+        async with existing(_settings(given)) as (_, history):
+            kept = [row async for row in rows(history)]
+        if given.json:
+            _tell([as_json(row) for row in kept])
+        else:
+            for row in kept:
+                print(line(row))
+            print(f"{len(kept)} in quarantine")
+        return DONE
+
+    return asyncio.run(run())
+
+
+def quarantine_show(given: argparse.Namespace) -> int:
+    """Show everything about one of them."""
+
+    async def run() -> int:
+        async with existing(_settings(given)) as (_, history):
+            row = await find(history, given.id)
+        if given.json:
+            _tell(as_json(row))
+        else:
+            print(page(row))
+        return DONE
+
+    return asyncio.run(run())
+
+
+def quarantine_retry(given: argparse.Namespace) -> int:
+    """Put some back into the log."""
+
+    async def run() -> int:
+        status, done = DONE, []
+        async with existing(_settings(given)) as (log, history):
+            for quarantine_id in given.id:
+                try:
+                    row = await retry(history, log, quarantine_id, clock=system_clock)
+                except KeshikomiError as error:
+                    _complain(str(error))
+                    status = FAILED
+                    continue
+                done.append(as_json(row))
+                if not given.json:
+                    print(f"{quarantine_id} is back in the topic {row.quarantined.topic}")
+        if given.json:
+            _tell(done)
+        return status
+
+    return asyncio.run(run())
+
+
+COMMANDS: dict[str, Command] = {
+    "up": up,
+    "demo": demo,
+    "api": api,
+    "worker": worker,
+    "check": check,
+    "setup": setup,
+    "audit": audit,
+    "quarantine list": quarantine_list,
+    "quarantine show": quarantine_show,
+    "quarantine retry": quarantine_retry,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""What every process of the product has in common: its webhook client and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from importlib.metadata import version
+
+from connectors.webhooks import WebhookSender
+from ops.settings import Settings
+from streams.clock import system_clock
+
+EXIT_FAIL_STOP = 70
+
+logger = logging.getLogger("keshikomi")
+
+
+def fail_stop(where: str, error: BaseException) -> None:
+    """End the process before anything can be acknowledged; the supervisor starts a new one."""
+    logger.critical("%s stops the process", where, exc_info=error)
+    os._exit(EXIT_FAIL_STOP)
+
+
+def product_version() -> str:
+    """The version of the installed product."""
+    return version("keshikomi")
+
+
+def make_sender(settings: Settings) -> WebhookSender:
+    """The HTTP client of webhooks; start it before use."""
+    return WebhookSender(
+        clock=system_clock,
+        version=product_version(),
+        allow_private=settings.allow_private_endpoints,
+        connect_seconds=settings.webhook_connect_timeout_seconds,
+        total_seconds=settings.webhook_timeout_seconds,
+    )
+
+
+async def stop_signal() -> None:
+    """Return when SIGINT or SIGTERM has come."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    await stopping.wait()

@@ -1,0 +1,56 @@
+"""What `keshikomi up` runs: everything on embedded engines, as three supervised processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from ops.children import ChildSpec
+from ops.engines import setup
+from ops.keys import with_keys
+from ops.logs import configure
+from ops.metrics_files import clear, forget
+from ops.settings import Settings
+from ops.supervisor import Bounds, Supervisor
+
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that prometheus_client reads."""
+
+
+def parts() -> tuple[ChildSpec, ...]:
+    """The processes in the order of their start; history has its own, so that it slows nobody."""
+    itself = (sys.executable, "-m", "ops.cli")
+    return (
+        ChildSpec(
+            name="worker", command=(*itself, "worker", "--stage", "resolving,settling,notifying")
+        ),
+        ChildSpec(name="archiver", command=(*itself, "worker", "--stage", "archiving")),
+        ChildSpec(name="api", command=(*itself, "api")),
+    )
+
+
+def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
+    """Run until a signal; true when everything ended cleanly."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    configure(process="up", level=settings.log_level, log_format=settings.log_format)
+
+    def prepare() -> None:
+        """Under the lock: what must be there before any part starts."""
+        with_keys(settings)
+        clear(settings.metrics_path)
+        setup(settings)
+
+    async def supervise() -> bool:
+        supervisor = Supervisor(
+            parts(),
+            lock_path=settings.lock_path,
+            environment={**settings.flags(), METRICS_DIRECTORY: str(settings.metrics_path)},
+            bounds=Bounds(start=settings.start_seconds, shutdown=settings.shutdown_seconds),
+            prepare=prepare,
+            announce=announce,
+            forget=lambda process: forget(settings.metrics_path, process),
+        )
+        return await supervisor.run()
+
+    return asyncio.run(supervise())

@@ -1,0 +1,148 @@
+"""A worker process: builds the agents of some stages from the settings and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from agents.delivery import DeliveryLanes
+from connectors.history.opening import open_history
+from connectors.log.transport import STORE_SCHEME
+from connectors.sealing import Sealer
+from ops.audit import lag_by_stage
+from ops.engines import partitions_of, setup
+from ops.process import fail_stop, make_sender, stop_signal
+from ops.settings import Settings
+from ops.supervisor import report_ready
+from ops.telemetry import Telemetry
+from ops.worker import Publish, Worker, WorkerParts
+from streams.clock import system_clock
+from streams.domain.delivery import Endpoint
+from streams.domain.errors import Unavailable
+from streams.ports import History
+
+GAUGE_SECONDS = 1.0
+UPKEEP_SECONDS = 30.0
+EXPIRE_SECONDS = 3_600.0
+
+logger = logging.getLogger("keshikomi")
+
+
+async def work(settings: Settings, stages: Sequence[str]) -> None:
+    """Run the stages until a signal ends them; what is under way becomes durable first."""
+    telemetry = Telemetry()
+    sealer = Sealer(settings.master_keys)
+    setup(settings)
+    sender = make_sender(settings)
+    await sender.start()
+    history = open_history(settings.history) if "archiving" in stages else None
+    lanes: list[DeliveryLanes] = []
+
+    def make_lanes(publish: Publish) -> DeliveryLanes:
+        made = DeliveryLanes(
+            send=sender.send,
+            open_secret=lambda endpoint: (open_secret(sealer, endpoint),),
+            publish=publish,
+            clock=system_clock,
+            fraction=random.random,
+            fail_stop=lambda reason: fail_stop("delivering", RuntimeError(reason)),
+            observe=telemetry.observe_attempt,
+        )
+        lanes.append(made)
+        return made
+
+    worker = Worker(
+        WorkerParts(
+            broker=settings.broker,
+            store=f"{STORE_SCHEME}://",
+            partitions=settings.partitions,
+            data_dir=str(settings.data / "run" / "tables"),
+            stages=stages,
+            clock=system_clock,
+            report=telemetry.record_step,
+            fail_stop=fail_stop,
+            make_lanes=make_lanes,
+            history=history,
+            observe_archived=telemetry.observe_archived,
+            on_outage=telemetry.record_outage,
+        )
+    )
+    await worker.start()
+    chores = [_show_gauges(worker, telemetry, lanes)]
+    if history is not None:
+        chores += [_keep_log(worker), _keep_history(history, settings)]
+    async with _running(chores):
+        report_ready()
+        await stop_signal()
+    await worker.stop()
+    await sender.close()
+    if history is not None:
+        await history.close()
+
+
+def open_secret(sealer: Sealer, endpoint: Endpoint) -> bytes:
+    """The signing secret of an endpoint, unsealed for its owner."""
+    return sealer.unseal(endpoint.sealed_secret, endpoint.endpoint_id)
+
+
+@asynccontextmanager
+async def _running(chores: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run chores beside the block; one that fails stops the process."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            fail_stop("upkeep", error)
+
+    tasks = [asyncio.create_task(chore) for chore in chores]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# --- chores
+
+
+async def _show_gauges(
+    worker: Worker, telemetry: Telemetry, lanes: Sequence[DeliveryLanes]
+) -> None:
+    partitions = partitions_of(worker.log_file)
+    while True:
+        lag = lag_by_stage(worker.log_file, partitions)
+        for stage in worker.stages:
+            telemetry.show_lag(stage, lag[stage])
+        for each in lanes:
+            telemetry.show_deliveries(waiting=each.waiting, in_flight=each.in_flight)
+        await asyncio.sleep(GAUGE_SECONDS)
+
+
+async def _keep_log(worker: Worker) -> None:
+    """Let the log forget what every group has read and what its retention allows."""
+    while True:
+        await asyncio.sleep(UPKEEP_SECONDS)
+        await _try(partial(asyncio.to_thread, worker.log_file.maintain), "keeping the log")
+
+
+async def _keep_history(history: History, settings: Settings) -> None:
+    while True:
+        before = system_clock() - timedelta(days=settings.history_retention_days)
+        await _try(partial(history.expire, before), "expiring history")
+        await asyncio.sleep(EXPIRE_SECONDS)
+
+
+async def _try(chore: Callable[[], Awaitable[object]], what: str) -> None:
+    """Upkeep can wait for an engine that is away; it comes again."""
+    try:
+        await chore()
+    except Unavailable as error:
+        logger.warning("%s failed and is tried again later: %s", what, error)

@@ -1,0 +1,125 @@
+"""Stand-ins for what a test cannot have: engines that fail or hang, receivers that answer at will."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from streams.domain.delivery import Attempt, Delivery, Endpoint
+from streams.domain.errors import Unavailable
+from streams.domain.ids import DeliveryId, EndpointId
+from streams.ports import Appender, History, Place, Record
+from tests.builders import NOW
+
+
+@dataclass
+class ManualClock:
+    """A clock that a test moves; asking moves it a millisecond, so that no two times are equal."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class ManualSeconds:
+    """Monotonic seconds that a test moves."""
+
+    seconds: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class FailingAppender:
+    """A log that can be switched off."""
+
+    inner: Appender
+    is_down: bool = False
+    appended: list[Record] = field(default_factory=list)
+
+    async def append(self, records: Sequence[Record]) -> Sequence[Place]:
+        if self.is_down:
+            raise Unavailable("the disk is full")
+        self.appended += records
+        return await self.inner.append(records)
+
+
+class FailingHistory:
+    """A history whose every method fails, or never returns, while it is switched off."""
+
+    def __init__(self, inner: History) -> None:
+        self._inner = inner
+        self.is_down = False
+        self.hangs = False
+
+    def __getattr__(self, name: str) -> object:
+        method = getattr(self._inner, name)
+
+        async def call(*arguments: object, **named: object) -> object:
+            if self.hangs:
+                await asyncio.Event().wait()
+            if self.is_down:
+                raise Unavailable("history is down")
+            return await method(*arguments, **named)
+
+        return call
+
+
+@dataclass
+class FakeWebhooks:
+    """Answers every attempt alike and remembers what was sent."""
+
+    status_code: int | None = 204
+    error: str | None = None
+    sent: list[dict[str, object]] = field(default_factory=list)
+
+    async def send(
+        self,
+        *,
+        url: str,
+        secrets: Sequence[bytes],
+        webhook_id: str,
+        body: bytes,
+        traceparent: str | None,
+        number: int,
+    ) -> Attempt:
+        self.sent.append(
+            {"url": url, "secrets": tuple(secrets), "webhook_id": webhook_id, "body": body}
+        )
+        return Attempt(
+            number=number,
+            at=NOW,
+            duration_ms=3,
+            status_code=self.status_code,
+            error=self.error,
+            answer="",
+        )
+
+
+@dataclass
+class FakeLanes:
+    """Remembers what was to be delivered, and delivers nothing."""
+
+    offered: dict[DeliveryId, Delivery] = field(default_factory=dict)
+    endpoints: dict[EndpointId, Endpoint] = field(default_factory=dict)
+
+    def offer(self, delivery: Delivery) -> None:
+        self.offered[delivery.delivery_id] = delivery
+
+    def withdraw(self, delivery_id: DeliveryId) -> None:
+        self.offered.pop(delivery_id, None)
+
+    def set_endpoint(self, endpoint: Endpoint) -> None:
+        self.endpoints[endpoint.endpoint_id] = endpoint
+
+    def remove_endpoint(self, endpoint_id: EndpointId) -> None:
+        self.endpoints.pop(endpoint_id, None)

@@ -1,0 +1,138 @@
+"""The audit says in sentences whether the laws hold, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from ops.audit import Report, audit, judge, lag_by_stage
+from streams.ports import Counts, History
+
+ZERO = Counts(
+    accepted=0, matched=0, unmatched=0, quarantined=0, in_flight=0, repeated=0, noted=0,
+    notified=0, delivered=0, pending=0, retrying=0, failed=0, events=0,
+)  # fmt: skip
+WHOLE = replace(
+    ZERO, accepted=10, matched=7, unmatched=2, quarantined=1,
+    notified=9, delivered=5, pending=1, retrying=2, failed=1,
+)  # fmt: skip
+NO_LAG = {"resolving": 0, "settling": 0, "notifying": 0, "archiving": 0}
+
+
+def test_figures_that_add_up_hold() -> None:
+    report = judge(WHOLE, NO_LAG, still=True)
+
+    assert report.holds
+    assert [law.sentence for law in report.laws] == [
+        "accepted 10 = matched 7 + unmatched 2 + quarantined 1",
+        "notified 9 = delivered 5 + pending 3 + failed 1",
+    ]
+
+
+def test_a_notice_that_is_missing_is_a_difference() -> None:
+    report = judge(replace(WHOLE, accepted=12), NO_LAG, still=True)
+
+    assert not report.holds
+    assert report.differences == (
+        "accepted 12 = matched 7 + unmatched 2 + quarantined 1: it does not add up, 2 too few",
+    )
+
+
+def test_a_notice_that_counts_twice_is_a_difference() -> None:
+    report = judge(replace(WHOLE, matched=8), NO_LAG, still=True)
+
+    assert report.differences[0].endswith("it does not add up, 1 too many")
+
+
+def test_a_delivery_that_is_missing_is_a_difference() -> None:
+    report = judge(replace(WHOLE, delivered=4), NO_LAG, still=True)
+
+    assert report.differences == (
+        "notified 9 = delivered 4 + pending 3 + failed 1: it does not add up, 1 too few",
+    )
+
+
+ON_THE_WAY = replace(WHOLE, accepted=11, in_flight=1)
+
+
+@pytest.mark.parametrize(("lag", "still"), [({**NO_LAG, "settling": 1}, True), (NO_LAG, False)])
+def test_a_notice_may_be_on_the_way_while_something_moves(
+    *, lag: dict[str, int], still: bool
+) -> None:
+    report = judge(ON_THE_WAY, lag, still=still)
+
+    assert report.holds
+    assert "+ on the way 1" in report.laws[0].sentence
+
+
+def test_a_notice_without_outcome_is_silent_once_everything_was_read() -> None:
+    report = judge(ON_THE_WAY, NO_LAG, still=True)
+
+    assert "1 accepted notices have no outcome" in report.differences[0]
+
+
+def test_what_needs_a_person_is_remarked() -> None:
+    remarks = judge(WHOLE, {**NO_LAG, "archiving": 4}, still=True).remarks
+
+    assert "records still to be taken: archiving 4" in remarks
+    assert "1 notices are in quarantine: `keshikomi quarantine list`" in remarks
+    assert "1 deliveries failed for good and can be sent again" in remarks
+
+
+class Positions:
+    """A log whose ends move as the test says, one step at each look."""
+
+    def __init__(self, ends: Sequence[int], committed: int | None) -> None:
+        self._ends = list(ends)
+        self._committed = committed
+
+    def end(self, topic: str, partition: int) -> int:
+        return self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]
+
+    def earliest(self, topic: str, partition: int) -> int:
+        return 3
+
+    def committed(self, group: str, topic: str, partition: int) -> int | None:
+        return self._committed if group == "keshikomi-settling" else None
+
+
+def test_lag_is_what_a_group_has_yet_to_take() -> None:
+    lag = lag_by_stage(Positions([10], 4), {"invoices": 2, "history": 1, "directory": 1})
+
+    assert lag == {"resolving": 0, "settling": 12, "notifying": 0, "archiving": 7}
+
+
+class Counting:
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self.looks = 0
+
+    async def counts(self) -> Counts:
+        self.looks += 1
+        return self._counts
+
+
+async def audited(history: Counting, positions: Positions) -> Report:
+    return await audit(cast("History", history), positions, {"invoices": 1})
+
+
+async def test_a_log_that_moved_is_looked_at_again() -> None:
+    history = Counting(ON_THE_WAY)
+
+    report = await audited(history, Positions([8, 9, 10], 10))
+
+    assert history.looks == 2
+    assert not report.holds
+
+
+async def test_a_log_that_never_stands_still_is_judged_with_leniency() -> None:
+    history = Counting(ON_THE_WAY)
+
+    report = await audited(history, Positions(range(100), 1_000))
+
+    assert history.looks == 5
+    assert report.holds
+    assert any("on a quiet system" in remark for remark in report.remarks)
