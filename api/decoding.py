@@ -57,7 +57,7 @@ def adapter_of(kind: Any) -> TypeAdapter[Any]:
 
 def decode_body(request: web.Request, body: bytes, kind: Any) -> Any:
     """A JSON body as the route's type; a body that is left out is an empty object."""
-    if not body and not request.headers.get("Content-Type"):
+    if not body:
         body = b"{}"
     elif request.content_type != "application/json":
         raise Problem(415, "the body must be application/json")
@@ -74,7 +74,7 @@ def decode_body(request: web.Request, body: bytes, kind: Any) -> Any:
 def decode_query(request: web.Request, kind: Any) -> Any:
     """The query as the route's type; a parameter that is given twice or unknown is refused."""
     given = request.query
-    twice = [name for name, times in Counter(given.keys()).items() if times > 1]
+    twice = [name for name, times in Counter(name for name, _ in given.items()).items() if times > 1]
     if twice:
         raise wrong(*((pointer_of((name,)), "the query gives it twice") for name in twice))
     try:

@@ -45,6 +45,7 @@ KEEP_ALIVE_SECONDS = 30.0
 DNS_CACHE_SECONDS = 30
 STALE_SECONDS_MAX = 1.0
 """A kept connection that breaks so soon was closed by the receiver before it saw the request."""
+HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 RETRY_AFTER_DIGITS_MAX = 9
 REASON_CHARACTERS_MAX = 60
 
@@ -71,6 +72,16 @@ def sign(secret: bytes, webhook_id: str, timestamp_seconds: int, body: bytes) ->
     """The signature `v1,<base64>` of one attempt."""
     signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp_seconds, body)
     return "v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
+
+
+def _signed_headers(
+    secrets: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(sign(key, webhook_id, timestamp, body) for key in secrets),
+    }
 
 
 def parse_retry_after(text: str | None, now: datetime) -> int | None:
@@ -168,17 +179,8 @@ class WebhookSender:
         """Make one attempt; whatever the network or the receiver does becomes part of it."""
         at = self._clock()
         begun = monotonic_seconds()
-        timestamp = int(at.timestamp())
-        headers = {
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": self._agent,
-            "webhook-id": webhook_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": " ".join(
-                sign(secret, webhook_id, timestamp, body) for secret in secrets
-            ),
-        }
+        signed = _signed_headers(secrets, webhook_id, int(at.timestamp()), body)
+        headers = {**HEADERS, "user-agent": self._agent, **signed}
         if traceparent:
             headers["traceparent"] = traceparent
         status_code = error = retry_after_seconds = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from loadtests.generator import http_request
-from loadtests.providers import generic_request
+from connectors.providers import generic_request
 from loadtests.verify import Expected
 
 TOLD = frozenset({"invoice.paid"})

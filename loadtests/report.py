@@ -192,9 +192,12 @@ def machine_lines(facts: Mapping[str, Any]) -> list[str]:
     """The machine in three lines."""
     sync, versions = facts["fdatasync_ms"], facts["versions"]
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return [
+    hardware = (
         f"{facts['cores']} cores of {facts['cpu']}, {facts['memory_gb']} GB, "
-        f"Linux {facts['kernel']}, load before {facts['load_average'][0]}",
+        f"Linux {facts['kernel']}, load before {facts['load_average'][0]}"
+    )
+    return [
+        hardware,
         f"Python {facts['python']}, SQLite {facts['sqlite']}, {named}",
         f"fdatasync of 4 KiB: p50 {sync['p50']} ms, p99 {sync['p99']} ms, most {sync['max']} ms",
     ]

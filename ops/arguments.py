@@ -78,8 +78,7 @@ def _running(adder: Adder) -> None:
     )
     api = adder.add("api", "the HTTP API alone", "keshikomi api --host 0.0.0.0 --port 8080")
     for command in (up, api):
-        command.add_argument("--port", metavar="N", help="where the API listens (8080)")
-        command.add_argument("--host", metavar="ADDRESS", help="its address (127.0.0.1)")
+        _add_address(command)
     worker = adder.add(
         "worker",
         "some stages alone, in one process",
@@ -94,13 +93,19 @@ def _running(adder: Adder) -> None:
     )
 
 
+def _add_address(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", metavar="N", help="where the API listens (8080)")
+    command.add_argument("--host", metavar="ADDRESS", help="its address (127.0.0.1)")
+
+
 def _looking(adder: Adder) -> None:
-    adder.add(
+    check = adder.add(
         "check",
         "read the settings, try every engine, name all faults at once",
         "keshikomi check --json",
         as_json=True,
     )
+    _add_address(check)
     adder.add("setup", "make the keys and the topics; it can be repeated", "keshikomi setup")
     adder.add(
         "audit",

@@ -121,7 +121,7 @@ def _part(given: argparse.Namespace, name: str) -> Settings:
         secrets=(settings.admin_key,),
     )
     name_process(process)
-    logging.getLogger("keshikomi").info("starts with %r", settings)
+    logging.getLogger("keshikomi").debug("starts with %r", settings)
     return settings
 
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from loadtests.providers import DskRow, Request, dsk_file, gmo_request, sbps_request
+from connectors.providers import DskRow, dsk_file, gmo_request, sbps_request
 
 GMO = {"shop_id": "tshop00000001", "shop_pass": "demo-pass-gmo"}
 GMO_HANGING = {"shop_id": "tshop00000002", "shop_pass": "demo-pass-gmo-2"}
 SBPS = {"merchant_id": "30132", "service_id": "001", "hash_key": "demo-hash-key-sbps"}
+Request = tuple[dict[str, str], bytes]
+"""Headers and body."""
+
 DSK = {"company_code": "12345"}
 PRELIMINARY, CANCELLED, CONFIRMED = "1", "2", "3"
 GMO_RECEIVED = b"0"

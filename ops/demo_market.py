@@ -24,6 +24,9 @@ from ops.demo_product import Product
 from ops.demo_shop import HANGING_PATH, SHOP_PATH, Missing, Shop
 from streams.clock import monotonic_seconds, system_clock
 
+Contract = tuple[str, str, dict[str, str]]
+"""Channel, format and configuration of an account."""
+
 PAGE = 250
 ANSWER_CHARACTERS_SHOWN = 300
 
@@ -140,15 +143,13 @@ async def open_market(
     """Register two merchants with their accounts and endpoints; the second one's server hangs."""
     merchant = await _merchant(http, "青い本屋", admin_key)
     hanging = await _merchant(http, "止まった店", admin_key)
-    accounts = [
-        await _account(http, owner, kind, name, config, admin_key)
-        for owner, kind, name, config in (
-            (merchant, "konbini_digital", "gmo", GMO),
-            (merchant, "konbini_digital", "sbps", SBPS),
-            (merchant, "konbini_slip", "dsk", DSK),
-            (hanging, "konbini_digital", "gmo", GMO_HANGING),
-        )
-    ]
+    contracts: tuple[tuple[Merchant, Contract], ...] = (
+        (merchant, ("konbini_digital", "gmo", GMO)),
+        (merchant, ("konbini_digital", "sbps", SBPS)),
+        (merchant, ("konbini_slip", "dsk", DSK)),
+        (hanging, ("konbini_digital", "gmo", GMO_HANGING)),
+    )
+    accounts = [await _account(http, owner, contract, admin_key) for owner, contract in contracts]
     base = f"http://127.0.0.1:{shop.port}"
     for owner, path in ((merchant, SHOP_PATH), (hanging, HANGING_PATH)):
         body = {"url": base + path}
@@ -176,13 +177,9 @@ async def _merchant(http: aiohttp.ClientSession, name: str, admin_key: str) -> M
 
 
 async def _account(
-    http: aiohttp.ClientSession,
-    owner: Merchant,
-    kind: str,
-    name: str,
-    config: dict[str, str],
-    admin_key: str,
+    http: aiohttp.ClientSession, owner: Merchant, contract: Contract, admin_key: str
 ) -> Account:
+    kind, name, config = contract
     body = {"merchant_id": owner.id, "channel": kind, "format": name, "config": config}
     made = await call(http, "POST", "/v1/channel-accounts", body, key=admin_key)
     return Account(id=made["id"], notice_path=made["notice_path"], config=config)

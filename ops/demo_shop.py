@@ -35,6 +35,10 @@ class Told:
     outcome: str | None
     status: str | None
 
+    def is_about(self, reference: str) -> bool:
+        """Whether it concerns this invoice number or this reference of a payment."""
+        return reference in {self.invoice_number, self.reference}
+
 
 class Shop:
     """Verifies with the official library, forgets repeats, releases what is paid."""
@@ -93,8 +97,8 @@ class Shop:
 
         def is_here() -> bool:
             nonlocal found
-            found = next((told for told in reversed(self.told.values()) if told.type == kind
-                          and reference in {told.reference, told.invoice_number}), None)  # fmt: skip
+            about = (told for told in reversed(self.told.values()) if told.type == kind)
+            found = next((told for told in about if told.is_about(reference)), None)
             return found is not None
 
         try:

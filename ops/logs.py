@@ -25,8 +25,15 @@ PAUSE_SECONDS = 0.05
 FLUSH_SECONDS_MAX = 2.0
 TRACEBACK_CHARACTERS_MAX = 8_000
 
-QUIET = ("faust", "mode", "aiokafka", "kafka", "aiohttp.access", "asyncio")
-"""Foreign loggers with a level of their own: their small talk alone took 12 % of a core."""
+QUIET = (
+    *("faust", "mode", "aiokafka", "kafka", "aiohttp.access", "asyncio"),
+    *("ops.worker", "tables", "connectors.log.consumer", "connectors.log.producer"),
+    *("connectors.log.store", "connectors.log.transport"),
+)
+"""Loggers with a level of their own: Faust's small talk alone took 12 % of a core.
+
+Its services speak under the module of their subclass, so some have our names.
+"""
 
 SECRET_MARKS = ("whsec_", "ksk_", "kadm_", "Bearer", '"secret"')
 SECRET = re.compile(r"(whsec_|ksk_|kadm_|Bearer\s+|\"secret\":\s*\")[^\s\"',;&]+")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 from importlib.metadata import version
 
@@ -13,6 +14,8 @@ from ops.settings import Settings
 from streams.clock import system_clock
 
 EXIT_FAIL_STOP = 70
+OPEN_FILES = 65_536
+"""Connections are files; the usual 1,024 would end deliveries to many merchants."""
 
 logger = logging.getLogger("keshikomi")
 
@@ -37,6 +40,14 @@ def make_sender(settings: Settings) -> WebhookSender:
         connect_seconds=settings.webhook_connect_timeout_seconds,
         total_seconds=settings.webhook_timeout_seconds,
     )
+
+
+def raise_open_files() -> None:
+    """Allow as many open files as the system lets us, up to `OPEN_FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def stop_signal() -> None:

@@ -122,12 +122,8 @@ class Settings:
         unit="seconds",
     )  # fmt: skip
     rate_limit_per_second: int = setting(
-        500, "Calls that one API key may make; 0 is no limit.", parse=whole(0, 1_000_000),
-        unit="calls per second",
-    )  # fmt: skip
-    notice_rate_limit_per_second: int = setting(
-        2_000, "Notices that one channel account may send; 0 is no limit.",
-        parse=whole(0, 1_000_000), unit="notices per second",
+        500, "Calls that one API key may make, and twice as many at once.",
+        parse=whole(1, 1_000_000), unit="calls per second",
     )  # fmt: skip
     log_level: str = setting(
         "info", "The least severity that is logged.",

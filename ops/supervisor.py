@@ -66,6 +66,7 @@ class Bounds:
     backoff_max: float = 30.0
     stable_after: float = 60.0
     orphans: float = 30.0
+    insist_after: float = 1.0
 
 
 def backoff_seconds(failures: int, bounds: Bounds) -> float:
@@ -110,6 +111,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._first_ready = {spec.name: asyncio.Event() for spec in specs}
         self._stopping = asyncio.Event()
+        self._stop_began = 0.0
         self._was_clean = True
 
     async def run(self) -> bool:
@@ -135,8 +137,13 @@ class Supervisor:
             await self._stop_all(keepers)
 
     def stop(self) -> None:
-        """End everything; a second call does not wait any longer."""
-        if self._stopping.is_set():
+        """End everything; a second call does not wait any longer.
+
+        One that comes at once is the same wish: `timeout` and some shells signal twice.
+        """
+        if not self._stopping.is_set():
+            self._stop_began = self._monotonic()
+        elif self._monotonic() - self._stop_began >= self._bounds.insist_after:
             logger.warning("killing what still runs")
             self._was_clean = False
             for child in self._children.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
     """Run until a signal; true when everything ended cleanly."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     configure(process="up", level=settings.log_level, log_format=settings.log_format)
+    logging.getLogger("keshikomi").info("starts with %r", settings)
 
     def prepare() -> None:
         """Under the lock: what must be there before any part starts."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from ops.process import raise_open_files
 from ops.settings import Settings
 
 
@@ -16,6 +17,7 @@ def run_api(settings: Settings) -> None:
     """Serve the HTTP API until SIGINT or SIGTERM."""
     from ops.api_process import serve_api  # noqa: PLC0415  # Faust is no part of it
 
+    raise_open_files()
     uvloop.run(serve_api(settings))
 
 
@@ -23,4 +25,5 @@ def run_worker(settings: Settings, stages: Sequence[str]) -> None:
     """Run the agents of these stages until SIGINT or SIGTERM."""
     from ops.worker_process import work  # noqa: PLC0415  # the API is no part of it
 
+    raise_open_files()
     uvloop.run(work(settings, stages))

@@ -26,7 +26,15 @@ from streams.domain.invoice import Invoice, state_of
 from streams.domain.settlement import awaits_deadline
 from streams.messages import AttemptMade
 from streams.ports import History, Record
-from streams.topics import HISTORY, INVOICES, NOTIFICATIONS, QUARANTINE, REFERENCES, group_of_topic
+from streams.topics import (
+    HISTORY,
+    INVOICES,
+    NOTIFICATIONS,
+    QUARANTINE,
+    REFERENCES,
+    TOPICS,
+    group_of_topic,
+)
 from tables.deliveries import deliveries_table
 from tables.endpoints import endpoints_table
 from tables.invoices import invoices_table
@@ -34,6 +42,8 @@ from tables.references import references_table
 from tables.table import TypedTable
 
 ROWS_PER_TURN = 1_000
+BATCHED_STAGE = "archiving"
+"""It writes elsewhere and has no outputs: Faust commits its position once a batch is stored."""
 
 Publish = Callable[[AttemptMade], Awaitable[None]]
 
@@ -58,6 +68,10 @@ class KeshikomiApp(faust.App):
     """Each topic is read by one group, whichever stages share a process."""
 
     group_of_topic = group_of_topic()
+    unit_topics = frozenset(
+        topic.name for topic in TOPICS if topic.stage not in {None, BATCHED_STAGE}
+    )
+    """Their positions move with the steps' own transactions, never by Faust's timer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from streams.ports import Record
 
 SOURCE, OUTPUT, QUARANTINE, TABLE = "notices", "counts", "quarantine", "totals"
 POISON = b"poison"
+FATAL = b"fatal"
 
 
 class QuickTables(TableManager):
@@ -29,6 +30,7 @@ class QuickTables(TableManager):
 class WorkerApp(faust.App):
     """An app whose one topic is read under a group of its own name."""
 
+    unit_topics: frozenset[str] = frozenset()
     group_of_topic: ClassVar[dict[str, str]] = {SOURCE: "counting"}
 
 
@@ -73,11 +75,16 @@ def make_app(broker: str, store: str, mode: str) -> faust.App:
     source = app.topic(SOURCE, key_type=bytes, value_type=bytes, value_serializer="raw")
     table = app.Table(TABLE, key_type=bytes, value_type=bytes, default=None, partitions=4)
 
+    if mode == "unit":
+        app.unit_topics = frozenset({SOURCE})
+
     @app.agent(source)
     async def counting(stream: Any) -> None:
         async for event in stream.events():
             if mode == "unit":
                 await cast("Any", app.producer).room()
+                if event.value == FATAL:
+                    raise RuntimeError("failed before its unit was opened")
                 count_in_unit(app, table, event.message, event.key, event.value)
             else:
                 await count_plainly(app, table, event.key, event.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -59,8 +59,8 @@ class Unit:
 class UnitOrder:
     """Refuses to step over a unit that failed: its event would be lost without a trace."""
 
-    def __init__(self) -> None:
-        self.topics: set[str] = set()
+    def __init__(self, topics: Iterable[str] = ()) -> None:
+        self.topics = set(topics)
         self._failed: dict[TP, int] = {}
 
     def check(self, message: Message) -> None:

@@ -65,7 +65,6 @@ RULES = (
         find=rules.environments,
         exempt={
             "ops/settings.py": "the only reader",
-            "ops/cli.py": "hands the environment to the settings",
             "ops/supervisor.py": "hands the environment on to the processes that it starts",
             "ops/demo.py": "starts the product with an environment of its own",
             "ops/demo/": "starts the product with an environment of its own",

@@ -57,7 +57,7 @@ class ManualTime:
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
 
-    def monotonic(self) -> float:
+    def elapsed(self) -> float:
         return self.seconds
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ManualTimer:
@@ -125,7 +125,7 @@ class World:
             observe=lambda delivery, attempt: self.observed.append((delivery, attempt)),
             limits=limits,
             call_later=self.time.call_later,
-            monotonic=self.time.monotonic,
+            monotonic=self.time.elapsed,
         )
 
     async def _send(

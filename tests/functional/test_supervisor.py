@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from ops.children import ChildSpec
-from ops.lock import Lock
 from ops.supervisor import Bounds, Supervisor, backoff_seconds
 from streams.domain.errors import Conflict
 from tests.conftest import Eventually
@@ -118,7 +117,7 @@ async def running(run: Coroutine[None, None, bool]) -> AsyncIterator[asyncio.Tas
     finally:
         if not task.done():
             os.kill(os.getpid(), signal.SIGTERM)
-            await task
+        await task
 
 
 async def test_it_announces_when_every_child_is_ready(world: World) -> None:
@@ -170,7 +169,8 @@ async def test_a_child_that_does_not_end_is_killed(world: World) -> None:
 
 
 async def test_a_second_signal_does_not_wait(world: World, eventually: Eventually) -> None:
-    supervisor = world.supervisor(world.child("a", STUBBORN))
+    bounds = Bounds(shutdown=20, insist_after=0)
+    supervisor = world.supervisor(world.child("a", STUBBORN), bounds=bounds)
 
     async with running(supervisor.run()) as run:
         await world.announced.wait()
@@ -179,6 +179,17 @@ async def test_a_second_signal_does_not_wait(world: World, eventually: Eventuall
         supervisor.stop()
 
         assert await run is False
+
+
+async def test_a_signal_that_comes_twice_at_once_is_one(world: World) -> None:
+    supervisor = world.supervisor(world.child("a", STEADY))
+
+    async with running(supervisor.run()) as run:
+        await world.announced.wait()
+        supervisor.stop()
+        supervisor.stop()
+
+        assert await run is True
 
 
 @pytest.mark.allows_errors
@@ -244,22 +255,6 @@ async def test_a_second_instance_is_refused_and_told_the_pid_of_the_first(world:
         first.stop()
 
     assert "b starts" not in world.lines()
-
-
-async def test_what_orphans_hold_is_waited_for(world: World) -> None:
-    held = Lock(world.lock_path)
-    assert held.try_take()
-    os.ftruncate(held.descriptor, 0)
-    os.pwrite(held.descriptor, b"999999999\n", 0)  # an owner that is gone; someone has the lock
-
-    waits = Lock(world.lock_path)
-    with pytest.raises(Conflict, match="still run on"):
-        await waits.take(0.01)
-    asyncio.get_running_loop().call_soon(held.release)
-    await waits.take(20)
-
-    assert waits.owner() == os.getpid()
-    waits.release()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.log.places import partition_of
 from connectors.log.sqlitelog import SqliteLog
 from streams.ports import Record
 from tests.log_helpers import a_log, count, end, every, start, wait_for_count, wait_until
@@ -122,3 +123,25 @@ async def test_a_unit_that_raises_leaves_nothing_but_the_quarantine_row(
         assert [record.value for record in every(log, "quarantine")] == [b"poison"]
         assert newest(log, CHANGELOG) == {b"k": b"2"}
         assert count(log, CHANGELOG) == 2
+
+
+async def test_a_step_that_fails_before_its_unit_is_not_passed_over_by_the_timer(
+    tmp_path: Path,
+) -> None:
+    with a_log(tmp_path / "log.db") as log:
+        log.create_topic("counts", 4)
+        await log.append([Record(topic="notices", key=b"k", value=b"fatal")])
+        (place,) = await log.append([Record(topic="notices", key=b"other", value=b"1")])
+        fatal = partition_of(b"k", 4)
+        assert place.partition != fatal
+
+        worker = start_worker(log)
+        try:
+            wait_for_count(log, "counts", 1, worker)
+            worker.terminate()
+            worker.wait(20)
+        finally:
+            end([worker])
+
+        assert log.committed("counting", "notices", place.partition) == 1
+        assert log.committed("counting", "notices", fatal) == 0

@@ -6,6 +6,7 @@ import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -103,10 +104,10 @@ class AtLeastOnce:
         log, self._steps = self._log, self._steps + 1
         for output in effects.outputs:
             way = f"{output.topic}/{log.partition_of(output)}"
-            self._ways[way].append((self._steps, lambda output=output: log.append([output])))
+            self._ways[way].append((self._steps, partial(log.append, [output])))
         for change in effects.changes:
-            self._ways[change[0]].append((self._steps, lambda change=change: log.change(*change)))
-        self._positions.append((self._steps, lambda: effects.commit_position(log)))
+            self._ways[change[0]].append((self._steps, partial(log.change, *change)))
+        self._positions.append((self._steps, partial(effects.commit_position, log)))
 
     def harden_one(self, random: Random) -> bool:
         ready = [way for way in self._ways.values() if way]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agents.loop import quarantine
 from agents.step import Envelope, Step
@@ -58,8 +58,8 @@ class Process:
     step: Step
     log: FakeLog
     durability: Durability
-    tables: tuple[LoggedTable[object], ...]
-    restarted: Callable[[], None]
+    tables: tuple[LoggedTable[Any], ...]
+    restarted: Callable[[], None] = lambda: None
     done: dict[int, int] = field(default_factory=dict)
 
     def restart(self) -> None:
@@ -105,6 +105,11 @@ class FakeLanes:
     waiting: dict[DeliveryId, Delivery] = field(default_factory=dict)
     known: dict[DeliveryId, tuple[int, int]] = field(default_factory=dict)
     endpoints: dict[EndpointId, Endpoint] = field(default_factory=dict)
+
+    def crash(self) -> None:
+        self.waiting.clear()
+        self.known.clear()
+        self.endpoints.clear()
 
     def offer(self, delivery: Delivery) -> None:
         version = (delivery.round, delivery.attempts)

@@ -1,9 +1,8 @@
-"""A small world of invoices, channels, merchants and crashes, driven by one seed."""
+"""A small world of steps, lanes, clocks and crashes, driven by one seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
@@ -18,73 +17,176 @@ from streams.codecs import (
     decode_invoice,
     decode_reference_row,
 )
-from streams.domain.delivery import Attempt, Delivery, Endpoint
-from streams.domain.ids import DeliveryId, EndpointId, InvoiceId
-from streams.domain.invoice import Invoice, state_of
-from streams.domain.resolution import ReferenceRow
+from streams.domain.delivery import Attempt, Delivery
+from streams.domain.ids import InvoiceId, MerchantId
+from streams.domain.invoice import state_of
 from streams.domain.settlement import awaits_deadline
 from streams.messages import AttemptMade
-from streams.ports import Record
 from streams.topics import INVOICES, NOTIFICATIONS, REFERENCES
 from tests.builders import NOW
 from tests.simulation.fake_log import Durability, FakeLog
 from tests.simulation.processes import FakeLanes, LoggedTable, Process
 
 CRASHES_PER_TURN = 0.02
-CLOCKS_DIFFER_BY = timedelta(seconds=5)
-
-Answers = Callable[[Random], int | None]
-
-
-def unreliable(random: Random) -> int | None:
-    """The status code of a receiver that fails now and then, or no answer at all."""
-    return random.choice([200, 200, 200, 500, 503, None, None, 410])
-
-
-def healthy(_random: Random) -> int | None:
-    return 200
+CRASHES_AFTER_SENDING = 0.1
+CLOCKS_DIFFER_BY_SECONDS = 5
+SECONDS_PER_TURN_MAX = 30
+A_LONG_TIME = timedelta(days=30)
+"""Every deadline has passed by then."""
+ANSWERS = (200, 200, 200, 200, 500, 503, 410, None)
+"""What the receivers say while they are unwell; None is no answer at all."""
 
 
-@dataclass
 class World:
     """Everything outside the log, and the turns in which it moves."""
 
-    random: Random
-    make_durability: Callable[[FakeLog], Durability]
-    crashes: float = CRASHES_PER_TURN
-    now: datetime = NOW
-    answers: Answers = unreliable
-    received: list[tuple[DeliveryId, str, str]] = field(default_factory=list)
-    crash_count: int = 0
-
-    def __post_init__(self) -> None:
+    def __init__(self, seed: str, make_durability: Callable[[FakeLog], Durability]) -> None:
+        self.random = Random(seed)  # noqa: S311  # a simulation wants chance that can be repeated
+        self.now = NOW
+        self.is_unwell = True
+        self.crash_count = 0
+        self.received: list[Delivery] = []
         self.log = FakeLog()
-        self.references: LoggedTable[ReferenceRow] = self._table("r", decode_reference_row)
-        self.invoices: LoggedTable[Invoice] = self._table("i", decode_invoice)
-        self.endpoints: LoggedTable[tuple[Endpoint, ...]] = self._table("e", decode_endpoints)
-        self.deliveries: LoggedTable[Delivery] = self._table("d", decode_delivery)
+        self.references = LoggedTable(self.log, "references", decode_reference_row)
+        self.invoices = LoggedTable(self.log, "invoices", decode_invoice)
+        self.endpoints = LoggedTable(self.log, "endpoints", decode_endpoints)
+        self.deliveries = LoggedTable(self.log, "deliveries", decode_delivery)
         self.lanes, self.deadlines = FakeLanes(), self._new_deadlines()
-        self.processes = [
-            self._process(REFERENCES.name, resolving(references=self.references), self.references),
-            self._process(
-                INVOICES.name,
-                settling(invoices=self.invoices, watch=lambda *due: self.deadlines.watch(*due)),
-                self.invoices,
+        self._processes = (
+            Process(
+                topic=REFERENCES.name,
+                step=resolving(references=self.references),
+                log=self.log,
+                durability=make_durability(self.log),
+                tables=(self.references,),
+            ),
+            Process(
+                topic=INVOICES.name,
+                step=settling(invoices=self.invoices, watch=self._watch),
+                log=self.log,
+                durability=make_durability(self.log),
+                tables=(self.invoices,),
                 restarted=self._watch_again,
             ),
-            self._process(NOTIFICATIONS.name, self._notifying(), self.endpoints, self.deliveries),
-        ]
-        self.processes[2].restarted = self._offer_again
-
-    def _table(self, name: str, decode: Callable[[bytes], object]) -> LoggedTable:
-        return LoggedTable(self.log, name, decode)
-
-    def _process(self, topic, step, *tables, restarted=lambda: None) -> Process:
-        return Process(
-            topic=topic,
-            step=step,
-            log=self.log,
-            durability=self.make_durability(self.log),
-            tables=tables,
-            restarted=restarted,
+            Process(
+                topic=NOTIFICATIONS.name,
+                step=notifying(
+                    endpoints=self.endpoints, deliveries=self.deliveries, lanes=self.lanes
+                ),
+                log=self.log,
+                durability=make_durability(self.log),
+                tables=(self.endpoints, self.deliveries),
+                restarted=self._offer_again,
+            ),
         )
+
+    # --- one thing happens
+
+    def turn(self) -> None:
+        """Let one process do one thing, and perhaps crash it; some seconds go by."""
+        self.now += timedelta(seconds=self.random.randrange(SECONDS_PER_TURN_MAX))
+        process = self.random.choice(self._processes)
+        if self.is_unwell and self.random.random() < CRASHES_PER_TURN:
+            self.crash_count += 1
+            process.restart()
+        match self.random.choice(["read", "read", "harden", "harden", "harden", "send", "tick"]):
+            case "read":
+                process.read_one(self.random, self._someones_clock())
+            case "harden":
+                process.durability.harden_one(self.random)
+            case "send":
+                self._send()
+            case _:
+                self._tick()
+
+    def settle_down(self) -> None:
+        """No more crashes, everyone answers: let everything come to rest, however long it takes."""
+        self.is_unwell = False
+        while self._work():
+            pass
+        self.now += A_LONG_TIME
+        while self._work() or self._wait_for_a_retry():
+            pass
+
+    def _work(self) -> bool:
+        moved = [
+            process.read_one(self.random, self.now) or process.durability.harden_one(self.random)
+            for process in self._processes
+        ]
+        return any([*moved, self._send(), self._tick()])
+
+    def _wait_for_a_retry(self) -> bool:
+        due_at = self.lanes.next_due_at()
+        if due_at is None:
+            return False
+        self.now = max(self.now, due_at)
+        return True
+
+    def _someones_clock(self) -> datetime:
+        return self.now - timedelta(seconds=self.random.randrange(CLOCKS_DIFFER_BY_SECONDS))
+
+    # --- the lanes and the deadlines
+
+    def _send(self) -> bool:
+        due = self.lanes.due(self.now)
+        if not due:
+            return False
+        delivery = self.random.choice(due)
+        del self.lanes.waiting[delivery.delivery_id]
+        code = self.random.choice(ANSWERS) if self.is_unwell else 200
+        if code == 200:
+            self.received.append(delivery)
+        if self.is_unwell and self.random.random() < CRASHES_AFTER_SENDING:
+            self.crash_count += 1
+            self._processes[2].restart()
+        else:
+            self.log.append(
+                [record(NOTIFICATIONS, delivery.merchant_id, self._made(delivery, code))]
+            )
+        return True
+
+    def _made(self, delivery: Delivery, code: int | None) -> AttemptMade:
+        attempt = Attempt(
+            number=delivery.attempts + 1, at=self.now, duration_ms=1, status_code=code
+        )
+        return AttemptMade(
+            merchant_id=delivery.merchant_id,
+            delivery_id=delivery.delivery_id,
+            attempt=attempt,
+            fraction=self.random.random(),
+            first_attempt_at=delivery.first_attempt_at or self.now,
+            round=delivery.round,
+        )
+
+    def _offer_again(self) -> None:
+        self.lanes.crash()
+        for row in self.endpoints.values():
+            for endpoint in row:
+                self.lanes.set_endpoint(endpoint)
+        for delivery in self.deliveries.values():
+            self.lanes.offer(delivery)
+
+    def _tick(self) -> bool:
+        ticks = self.deadlines.due()
+        self.log.append(ticks)
+        return bool(ticks)
+
+    def _new_deadlines(self) -> Deadlines:
+        async def publish(_records: object) -> None:
+            raise AssertionError("the world sends the ticks itself")
+
+        return Deadlines(publish=publish, is_open=self._is_open, clock=lambda: self.now)
+
+    def _is_open(self, invoice_id: InvoiceId) -> bool:
+        invoice = self.invoices.get(invoice_id.encode())
+        return invoice is not None and awaits_deadline(state_of(invoice.terms, invoice.journal))
+
+    def _watch(self, invoice_id: InvoiceId, merchant_id: MerchantId, deadline: datetime) -> None:
+        self.deadlines.watch(invoice_id, merchant_id, deadline)
+
+    def _watch_again(self) -> None:
+        self.deadlines = self._new_deadlines()
+        for invoice in self.invoices.values():
+            terms = invoice.terms
+            if self._is_open(terms.invoice_id):
+                self.deadlines.watch(terms.invoice_id, terms.merchant_id, terms.deadline)

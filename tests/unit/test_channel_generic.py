@@ -9,7 +9,7 @@ import pytest
 
 from connectors.channel import Account, Incoming, Reply
 from connectors.channels.generic import CHANNEL
-from loadtests.providers import generic_request, signed_generic
+from connectors.providers import generic_request, signed_generic
 from streams.domain.errors import Malformed, NotAuthentic
 from streams.domain.ids import AccountId, MerchantId, NoticeId
 from streams.domain.notice import ChannelKind, Notice, NoticeKind, Store

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.channel import Account, Incoming, Reply
 from connectors.channels.gmo import CHANNEL
-from loadtests.providers import gmo_request
+from connectors.providers import gmo_request
 from streams.domain.errors import Malformed, NotAuthentic
 from streams.domain.ids import AccountId, MerchantId, NoticeId
 from streams.domain.notice import ChannelKind, Notice, NoticeKind, Store
@@ -163,6 +163,12 @@ def test_the_time_of_payment_is_the_first_that_is_filled() -> None:
     assert late.paid_at == datetime(2026, 11, 25, 15, tzinfo=UTC)
     with pytest.raises(Malformed, match="FinishDate must have"):
         read(FinishDate="", ReceiptDate="", TranDate="")
+
+
+@pytest.mark.parametrize("time", ["00000101000000", "00010101000000", "20260230000000"])
+def test_a_time_that_does_not_exist_is_refused(time: str) -> None:
+    with pytest.raises(Malformed, match="FinishDate is not a date"):
+        read(FinishDate=time)
 
 
 def test_fields_that_do_not_matter_may_be_shift_jis_or_nothing_at_all() -> None:

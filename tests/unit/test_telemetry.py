@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -225,3 +226,10 @@ def test_an_outage_of_history_is_counted_and_told(
 
     assert figures.of("history_outages_total") == 1
     assert lines[0]["reason"] == "the disk is gone"
+
+
+def test_the_operators_page_lists_every_metric(figures: Figures) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text("utf-8")
+
+    for metric in figures.registry.collect():
+        assert f"`{metric.name}" in page

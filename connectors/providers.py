@@ -50,38 +50,49 @@ def gmo_request(
     **changed: str,
 ) -> Request:
     """A result notification of GMO-PG; `changed` replaces or adds fields."""
-    digest = hashlib.sha256(order_id.encode()).hexdigest()
-    konbini = pay_type == KONBINI
     stamp = _stamp(at)
+    transaction = hashlib.sha256(order_id.encode()).hexdigest()
+    konbini = pay_type == KONBINI
+    own = _gmo_konbini(transaction, chain, at) if konbini else _gmo_card(transaction, status, at)
     fields = {
         "ShopID": config["shop_id"],
         "ShopPass": config["shop_pass"],
-        "AccessID": access_id or digest[:32],
+        "AccessID": access_id or transaction[:32],
         "AccessPass": "*" * 32,
         "OrderID": order_id,
         "Status": status,
-        "JobCd": "" if konbini else status,
         "Amount": str(amount_yen),
         "Tax": "0",
         "Currency": "JPN",
-        "Forward": "" if konbini else "2a99662",
-        "Method": "" if konbini else "1",
-        "PayTimes": "",
-        "TranID": "" if konbini else f"{stamp}{int(digest[:12], 16):015d}"[:28],
-        "Approve": "" if konbini else f"{int(digest[:6], 16) % 10**7:07d}",
         "TranDate": stamp,
         "ErrCode": "",
         "ErrInfo": "",
         "PayType": pay_type,
-        "CvsCode": chain if konbini else "",
-        "CvsConfNo": "12345" if konbini else "",
-        "CvsReceiptNo": f"LW{int(digest[:8], 16):010d}" if konbini else "",
-        "PaymentTerm": _stamp(at + timedelta(days=3)) if konbini else "",
-        "FinishDate": stamp if konbini and status == "PAYSUCCESS" else "",
-        "ReceiptDate": stamp if konbini else "",
-    } | changed
-    body = urlencode(fields, encoding="cp932").encode("ascii")
+        "FinishDate": stamp if status == "PAYSUCCESS" else "",
+    }
+    body = urlencode(fields | own | changed, encoding="cp932").encode("ascii")
     return {"Content-Type": "application/x-www-form-urlencoded"}, body
+
+
+def _gmo_konbini(transaction: str, chain: str, at: datetime) -> dict[str, str]:
+    return {
+        "CvsCode": chain,
+        "CvsConfNo": "12345",
+        "CvsReceiptNo": f"LW{int(transaction[:8], 16):010d}",
+        "PaymentTerm": _stamp(at + timedelta(days=3)),
+        "ReceiptDate": _stamp(at),
+    }
+
+
+def _gmo_card(transaction: str, status: str, at: datetime) -> dict[str, str]:
+    return {
+        "JobCd": status,
+        "Forward": "2a99662",
+        "Method": "1",
+        "PayTimes": "",
+        "TranID": f"{_stamp(at)}{int(transaction[:11], 16):014d}",
+        "Approve": f"{int(transaction[:5], 16):07d}",
+    }
 
 
 def sbps_request(
@@ -114,7 +125,12 @@ def sbps_request(
     if "-00104-" in request_id:  # an expiry has no payment to tell about
         values = {name: value for name, value in values.items() if name not in method}
     signed = "".join(values.values()) + config["hash_key"]
-    values["sps_hashcode"] = hashlib.sha1(signed.encode("cp932")).hexdigest()  # noqa: S324  # SBPS's rule
+    digest = hashlib.sha1(signed.encode("cp932")).hexdigest()  # noqa: S324  # SBPS's rule
+    text = _sbps_xml(request_id, values | {"sps_hashcode": digest}, method)
+    return {"Content-Type": "text/xml; charset=Shift_JIS"}, text.encode("cp932")
+
+
+def _sbps_xml(request_id: str, values: Mapping[str, str], method: Sequence[str]) -> str:
     lines = ["<?xml version='1.0' encoding='Shift_JIS' ?>", f'<sps-api-request id="{request_id}">']
     for name, value in values.items():
         if name == "rec_type":
@@ -123,8 +139,7 @@ def sbps_request(
         lines.append(f"{indent}<{name}>{value}</{name}>")
         if name == "rec_extra":
             lines.append("  </pay_method_info>")
-    lines.append("</sps-api-request>\n")
-    return {"Content-Type": "text/xml; charset=Shift_JIS"}, "\n".join(lines).encode("cp932")
+    return "\n".join([*lines, "</sps-api-request>", ""])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,109 @@
+"""Whatever crashes, whenever: what was decided is told, and a repeat can be told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from streams.domain.delivery import DeliveryStatus
+from streams.domain.ids import DeliveryId, EndpointId, NotificationId, delivery_id, notification_id
+from streams.domain.notification import TOLD_OF_NOTICE, Notification, NotificationType
+from streams.messages import DeliveriesStarted, DeliveryAttempted
+from tests.simulation.runs import EXACTLY_ONCE, RUNS, changes, feed, lived
+from tests.simulation.story import Story, endpoint_id
+from tests.step_builders import said, told
+
+FINAL = {DeliveryStatus.DELIVERED, DeliveryStatus.FAILED}
+UNMATCHED = NotificationType.PAYMENT_UNMATCHED
+
+
+def main_endpoint(notification: Notification) -> EndpointId:
+    return endpoint_id(notification.merchant_id, "main")
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_what_history_says_was_told_is_on_its_way_and_nothing_else(run: str) -> None:
+    story = lived(run)
+
+    on_its_way = {one.notification_id for one in told(story.world.log.all("notifications"))}
+
+    assert on_its_way == {one.notification_id for one in feed(story)}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_no_accepted_notice_is_silent(run: str) -> None:
+    story = lived(run)
+    heard = {one.notification_id for one in feed(story)}
+
+    for notice in story.accepted.values():
+        words = TOLD_OF_NOTICE[notice.kind], UNMATCHED
+        assert heard & {notification_id(notice.notice_id, word) for word in words}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_notification_is_delivered_or_pending_at_the_lasting_endpoint(run: str) -> None:
+    story = lived(run)
+
+    received = {delivery.delivery_id for delivery in story.world.received}
+    pending = {row.delivery_id for row in story.world.deliveries.values()}
+    wanted = {delivery_id(one.notification_id, main_endpoint(one)) for one in feed(story)}
+    assert wanted - received - pending == set()
+
+
+def standings(story: Story) -> dict[DeliveryId, set[DeliveryStatus]]:
+    """What history says of each delivery, whatever it says first."""
+    found: dict[DeliveryId, set[DeliveryStatus]] = {}
+    for message in said(story.world.log.all("history"), DeliveriesStarted):
+        for delivery in message.deliveries:
+            found.setdefault(delivery.delivery_id, set())
+    for attempted in said(story.world.log.all("history"), DeliveryAttempted):
+        found.setdefault(attempted.delivery_id, set()).add(attempted.status)
+    return found
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_history_knows_the_end_of_every_delivery_that_is_not_pending(run: str) -> None:
+    story = lived(run)
+
+    pending = {row.delivery_id for row in story.world.deliveries.values()}
+    for delivery, statuses in standings(story).items():
+        assert delivery in pending or statuses & FINAL
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_nothing_is_pending_without_its_endpoint(run: str) -> None:
+    story = lived(run)
+
+    known = {endpoint.endpoint_id for row in story.world.endpoints.values() for endpoint in row}
+    assert {row.endpoint_id for row in story.world.deliveries.values()} <= known
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_one_id_never_names_two_things(run: str) -> None:
+    named: dict[NotificationId, set[tuple[str, str | None]]] = {}
+    for one in told(lived(run).world.log.all("notifications")):
+        named.setdefault(one.notification_id, set()).add((one.type, one.invoice_id))
+
+    assert [names for names in named.values() if len(names) != 1] == []
+
+
+@pytest.mark.parametrize("run", EXACTLY_ONCE)
+def test_whole_units_tell_everything_once_and_byte_for_byte(run: str) -> None:
+    story = lived(run)
+
+    bodies = {one.notification_id: one.body for one in feed(story)}
+    assert set(Counter(one.notification_id for one in feed(story)).values()) == {1}
+    assert all(bodies[one.notification_id] == one.body for one in story.world.received)
+
+
+@pytest.mark.parametrize("run", EXACTLY_ONCE)
+def test_a_shop_that_only_releases_orders_never_releases_twice(run: str) -> None:
+    paid: Counter[str] = Counter()
+
+    for change in sorted(changes(lived(run)), key=lambda one: (one.invoice_id, one.version)):
+        for one in change.notifications:
+            paid[change.invoice_id] += one.type is NotificationType.INVOICE_PAID
+            if one.type is NotificationType.INVOICE_REOPENED:
+                paid[change.invoice_id] = 0
+            assert paid[change.invoice_id] <= 1
