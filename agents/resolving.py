@@ -28,7 +28,7 @@ from streams.messages import (
     Notified,
     ReferenceIssued,
 )
-from streams.payloads import webhook_body
+from streams.payloads import webhook_body, webhook_data
 from streams.ports import Record
 from streams.topics import HISTORY, INVOICES, NOTIFICATIONS
 
@@ -120,20 +120,20 @@ def _held(merchant_id: MerchantId, waiting: Waiting) -> tuple[Record, ...]:
         decided_at=waiting.at,
     )
     kind = NotificationType.PAYMENT_UNMATCHED
+    data = webhook_data(
+        at=waiting.at,
+        invoice=None,
+        payment=payment_of((waiting.notice,)),
+        settlement=settlement,
+        notice=waiting.notice,
+        received_at=waiting.received_at,
+    )
     notification = Notification(
         notification_id=notification_id(waiting.notice.notice_id, kind),
         merchant_id=merchant_id,
         type=kind,
         at=waiting.at,
-        body=webhook_body(
-            kind,
-            at=waiting.at,
-            invoice=None,
-            payment=payment_of((waiting.notice,)),
-            settlement=settlement,
-            notice=waiting.notice,
-            received_at=waiting.received_at,
-        ),
+        body=webhook_body(kind, at=waiting.at, data=data),
     )
     told = Notified(merchant_id=merchant_id, notifications=(notification,))
     kept = NoticeHeld(

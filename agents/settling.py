@@ -40,7 +40,7 @@ from streams.messages import (
     NoticeRepeated,
     Notified,
 )
-from streams.payloads import full_invoice_object, invoice_object, webhook_body
+from streams.payloads import full_invoice_object, webhook_body, webhook_data
 from streams.ports import Record
 from streams.topics import HISTORY, NOTIFICATIONS
 
@@ -146,10 +146,13 @@ def _told(
 
 
 def _changed(change: Changed, facts: dict[str, object], request_id: str | None) -> Result:
-    terms = change.invoice.terms
-    notifications = _notifications(change)
+    terms, entry = change.invoice.terms, change.entry
     prefix = replace(change.invoice, journal=change.invoice.journal[: change.version])
-    entry = change.entry
+    states = {change.version - 1: change.before, change.version: change.state}
+    shown = full_invoice_object(prefix, states)
+    # A webhook tells of one change; the states before it are for the API.
+    told = {name: value for name, value in shown.items() if name != "history"}
+    notifications = _notifications(change, told)
     said = InvoiceChanged(
         merchant_id=terms.merchant_id,
         invoice_id=terms.invoice_id,
@@ -157,7 +160,7 @@ def _changed(change: Changed, facts: dict[str, object], request_id: str | None) 
         at=entry.at,
         invoice_number=terms.invoice_number,
         status=change.state.status,
-        shown=orjson.dumps(full_invoice_object(prefix)).decode(),
+        shown=orjson.dumps(shown).decode(),
         notice=entry.notice if isinstance(entry, NoticeApplied) else None,
         settlement=change.settlement,
         notifications=notifications,
@@ -165,8 +168,8 @@ def _changed(change: Changed, facts: dict[str, object], request_id: str | None) 
     )
     records: list[Record] = []
     if notifications:
-        told = Notified(merchant_id=terms.merchant_id, notifications=notifications)
-        records.append(record(NOTIFICATIONS, terms.merchant_id, told))
+        notified = Notified(merchant_id=terms.merchant_id, notifications=notifications)
+        records.append(record(NOTIFICATIONS, terms.merchant_id, notified))
     records.append(record(HISTORY, terms.merchant_id, said))
     if change.settlement is not None:
         facts["notice_id"] = change.settlement.notice_id
@@ -175,11 +178,17 @@ def _changed(change: Changed, facts: dict[str, object], request_id: str | None) 
     return Result(records=tuple(records), outcome=outcome, facts=facts)
 
 
-def _notifications(change: Changed) -> tuple[Notification, ...]:
+def _notifications(change: Changed, shown: dict[str, object]) -> tuple[Notification, ...]:
     terms, entry = change.invoice.terms, change.entry
-    shown = invoice_object(change.invoice, change.state, updated_at=entry.at)
     notice = entry.notice if isinstance(entry, NoticeApplied) else None
-    received_at = entry.received_at if isinstance(entry, NoticeApplied) else None
+    data = webhook_data(
+        at=entry.at,
+        invoice=shown,
+        payment=change.payment,
+        settlement=change.settlement,
+        notice=notice,
+        received_at=entry.received_at if isinstance(entry, NoticeApplied) else None,
+    )
     cause = notice.notice_id if notice else f"{terms.invoice_id}:{entry.type}"
     return tuple(
         Notification(
@@ -188,15 +197,7 @@ def _notifications(change: Changed) -> tuple[Notification, ...]:
             type=kind,
             at=entry.at,
             invoice_id=terms.invoice_id,
-            body=webhook_body(
-                kind,
-                at=entry.at,
-                invoice=shown,
-                payment=change.payment,
-                settlement=change.settlement,
-                notice=notice,
-                received_at=received_at,
-            ),
+            body=webhook_body(kind, at=entry.at, data=data),
         )
         for kind in change.told
     )

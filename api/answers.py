@@ -15,27 +15,6 @@ from streams.domain.payment import PaymentState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing that is wrong with a request; `pointer` is a JSON pointer into it."""
-
-    pointer: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemShown:
-    """An RFC 9457 problem document."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    request_id: str
-    errors: list[Fault] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantShown:
     """A merchant with its first key, which is shown this once."""
 

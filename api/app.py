@@ -18,6 +18,8 @@ from api.tracing import trace
 KEEP_ALIVE_SECONDS = 75.0
 HEADER_BYTES_MAX = 8_190
 SHUTDOWN_SECONDS = 5.0
+LINGERING_SECONDS = 2.0
+"""How long the rest of a refused body is read, so that its sender hears the refusal."""
 
 
 def make_app(ports: ApiPorts) -> web.Application:
@@ -38,7 +40,7 @@ def make_runner(app: web.Application) -> web.AppRunner:
         access_log=None,
         handle_signals=False,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
-        lingering_time=0.0,
+        lingering_time=LINGERING_SECONDS,
         max_line_size=HEADER_BYTES_MAX,
         max_field_size=HEADER_BYTES_MAX,
         shutdown_timeout=SHUTDOWN_SECONDS,

@@ -74,7 +74,9 @@ def decode_body(request: web.Request, body: bytes, kind: Any) -> Any:
 def decode_query(request: web.Request, kind: Any) -> Any:
     """The query as the route's type; a parameter that is given twice or unknown is refused."""
     given = request.query
-    twice = [name for name, times in Counter(name for name, _ in given.items()).items() if times > 1]
+    twice = [
+        name for name, times in Counter(name for name, _ in given.items()).items() if times > 1
+    ]
     if twice:
         raise wrong(*((pointer_of((name,)), "the query gives it twice") for name in twice))
     try:

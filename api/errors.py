@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import orjson
@@ -24,6 +25,7 @@ from streams.domain.errors import (
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+PATH_CHARACTERS_MAX = 512
 FAULTS_MAX = 100
 """The most faults of one body that are listed."""
 
@@ -37,6 +39,27 @@ STATUS_OF_ERROR: Mapping[type[KeshikomiError], int] = {
 }
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong; `pointer` is a JSON pointer, or a line and column of a file."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemShown:
+    """An RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[Fault]
 
 
 class Problem(Exception):
@@ -72,19 +95,16 @@ def come_back(status: int, detail: str, seconds: float = RETRY_AFTER_SECONDS) ->
 
 def problem_response(request: web.Request, problem: Problem) -> web.Response:
     """The RFC 9457 document."""
-    document: dict[str, object] = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": request.path[:512],
-        "request_id": request.get(REQUEST_ID, ""),
-    }
-    if problem.faults:
-        document["errors"] = [
-            {"pointer": pointer, "detail": detail}
-            for pointer, detail in problem.faults[:FAULTS_MAX]
-        ]
+    faults = [Fault(pointer=pointer, detail=detail) for pointer, detail in problem.faults]
+    document = ProblemShown(
+        type="about:blank",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        instance=request.path[:PATH_CHARACTERS_MAX],
+        request_id=request.get(REQUEST_ID, ""),
+        errors=faults[:FAULTS_MAX],
+    )
     return web.Response(
         status=problem.status,
         body=orjson.dumps(document),

@@ -15,42 +15,25 @@ class ApiMetrics:
     """Counters and histograms in one registry, which belongs to this application alone."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"keshikomi_{name}", about, labels, registry=registry)
+
         self._registry = registry
-        self.accepted = Counter(
-            "keshikomi_notices_accepted",
-            "Notices about money that were made durable and had not been heard of",
-            ["format"],
-            registry=registry,
+        self.accepted = counter(
+            "notices_accepted", "Notices about money, durable and not heard before", "format"
         )
-        self.repeated = Counter(
-            "keshikomi_notices_repeated",
-            "Notices that had been heard before",
-            ["format"],
-            registry=registry,
+        self.repeated = counter("notices_repeated", "Notices that had been heard before", "format")
+        self.noted = counter(
+            "notices_not_about_money", "Authentic messages that say nothing of money", "format"
         )
-        self.noted = Counter(
-            "keshikomi_notices_not_about_money",
-            "Authentic messages of channels that say nothing about money",
-            ["format"],
-            registry=registry,
+        self.not_authentic = counter(
+            "notices_not_authentic", "Notices whose sender did not prove who they are", "format"
         )
-        self.not_authentic = Counter(
-            "keshikomi_notices_not_authentic",
-            "Notices whose sender did not prove who they are",
-            ["format"],
-            registry=registry,
+        self.quarantined = counter(
+            "notices_quarantined", "Authentic notices that cannot be read", "format", "reason"
         )
-        self.quarantined = Counter(
-            "keshikomi_notices_quarantined",
-            "Authentic notices that could not be read",
-            ["format", "reason"],
-            registry=registry,
-        )
-        self.requests = Counter(
-            "keshikomi_http_requests",
-            "Requests by route and status",
-            ["method", "route", "status"],
-            registry=registry,
+        self.requests = counter(
+            "http_requests", "Requests by route and status", "method", "route", "status"
         )
         self.seconds = Histogram(
             "keshikomi_http_request_seconds",

@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
-from api.answers import ProblemShown
 from api.call import JSON, Body, Route, Who
 from api.decoding import adapter_of
-from api.errors import PROBLEM_JSON
+from api.errors import PROBLEM_JSON, ProblemShown
 
 SCHEMA = "#/components/schemas/"
 PATH_PARAMETER = re.compile(r"{(\w+)(?::[^/]*)?}")
@@ -129,7 +128,8 @@ def _query_parameters(
 def _present(member: dict[str, Any]) -> dict[str, Any]:
     """A parameter is there or not there; it is never null."""
     kinds = [kind for kind in member.get("anyOf", ()) if kind.get("type") != "null"]
-    rest = {k: v for k, v in member.items() if k not in {"anyOf", "title"} and v is not None}
+    # A default of None or of nothing is what leaving the parameter out means anyway.
+    rest = {k: v for k, v in member.items() if k not in {"anyOf", "title"} and v not in (None, [])}
     return {**rest, **kinds[0]} if kinds else rest
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from loadtests.generator import http_request
 from connectors.providers import generic_request
+from loadtests.generator import http_request
 from loadtests.verify import Expected
 
 TOLD = frozenset({"invoice.paid"})

@@ -78,9 +78,9 @@ class World:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         status, answer = await self.client.ask(http_request(method, path, content, headers))
         if not 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
-            said = answer.decode(errors="replace")[:500]
+            shown = answer.decode(errors="replace")[:500]
             log = self.product.log_tail() if status >= 500 else ""  # noqa: PLR2004  # its own fault
-            raise RuntimeError(f"{method} {path}: {status} {said}\n{log}")
+            raise RuntimeError(f"{method} {path}: {status} {shown}\n{log}")
         said: dict[str, Any] = orjson.loads(answer)
         return said
 

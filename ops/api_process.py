@@ -25,6 +25,8 @@ from streams.clock import system_clock
 
 RATE_BURST_SECONDS = 2
 """So many seconds of calls at the limit may come at once."""
+NO_LIMIT_PER_SECOND = 1_000_000_000
+"""What the setting 0 means, in calls."""
 LISTEN_BACKLOG = 1_024
 
 
@@ -67,7 +69,7 @@ async def serve_api(settings: Settings) -> None:
 
 
 def _api_limits(settings: Settings) -> ApiLimits:
-    per_second = settings.rate_limit_per_second
+    per_second = settings.rate_limit_per_second or NO_LIMIT_PER_SECOND
     return ApiLimits(
         requests_per_second=float(per_second),
         requests_burst=per_second * RATE_BURST_SECONDS,

@@ -81,6 +81,12 @@ class Market:
         found: dict[str, Any] = page["data"][0]
         return found
 
+    async def unmatched(self) -> set[str]:
+        """The references of the shop's notices that wait for an invoice."""
+        path = f"/v1/unmatched?limit={PAGE}"
+        page = await call(self.http, "GET", path, key=self.merchant.api_key)
+        return {each["reference"] for each in page["data"]}
+
     async def send(self, account: Account, request: Request, *, repeat: bool = False) -> float:
         """Send a notice as the provider would; it must be acknowledged. Returns when it left."""
         headers, body = request

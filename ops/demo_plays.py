@@ -14,6 +14,9 @@ from streams.clock import system_clock
 
 AMOUNTS_YEN = (980, 3_300, 12_800, 24_600, 48_000)
 BETWEEN_WORDS_SECONDS = 0.4
+LOOKS_MAX = 50
+LOOK_PAUSE_SECONDS = 0.1
+"""What the API shows is read from history, which follows the log by a moment."""
 REPEATS = 2
 
 
@@ -195,10 +198,11 @@ async def nobodys(market: Market, payments: Sequence[Payment]) -> None:
     request = channels.gmo(market.gmo, number, payment.amount_yen, system_clock())
     left = await market.send(market.gmo, request)
     payment.tell(left, await market.shop.wait("payment.unmatched", number))
-    path = "/v1/unmatched?limit=250"
-    waiting = await call(market.http, "GET", path, key=market.merchant.api_key)
-    if number not in {each["reference"] for each in waiting["data"]}:
-        raise Missing("the payment is not listed as unmatched")
+    for _ in range(LOOKS_MAX):
+        if number in await market.unmatched():
+            return
+        await asyncio.sleep(LOOK_PAUSE_SECONDS)
+    raise Missing("the payment is not listed as unmatched")
 
 
 async def unreadable(market: Market, payments: Sequence[Payment]) -> None:
@@ -213,11 +217,11 @@ def _at(account: channels.Account, value: str) -> list[dict[str, str]]:
 
 
 async def _must_be(market: Market, number: str, status: str) -> dict[str, Any]:
-    """The invoice must stand so; the API may show it a moment after the webhook."""
+    """The invoice must stand so, at the latest in a few seconds."""
     invoice = await market.invoice(number)
-    for _ in range(50):
+    for _ in range(LOOKS_MAX):
         if invoice["status"] == status:
             return invoice
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LOOK_PAUSE_SECONDS)
         invoice = await market.invoice(number)
     raise Missing(f"the invoice is {invoice['status']}, not {status}")

@@ -10,8 +10,8 @@ from typing import Any, Protocol, cast
 import faust
 from faust.tables.manager import TableManager
 
-from agents.archiving import OnOutage, archiving
 from agents.archiving import Observe as ObserveArchived
+from agents.archiving import OnOutage, archiving
 from agents.deadlines import Deadlines
 from agents.loop import FailStop, Report, Units, looped
 from agents.notifying import Lanes, notifying

@@ -97,7 +97,9 @@ def check_json(data: bytes) -> object:
     try:
         value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise Malformed(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+        raise Malformed(
+            f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from None
     except ValueError as error:  # an integer of more digits than Python converts
         raise Malformed(f"not JSON: {error}") from None
     if "\\u" in text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import orjson
@@ -11,7 +12,6 @@ from streams.domain.notice import Notice
 from streams.domain.notification import NotificationType
 from streams.domain.payment import Payment
 from streams.domain.settlement import Settlement
-
 
 MICROSECONDS_PER_MILLISECOND = 1_000
 
@@ -48,7 +48,9 @@ def _reference_object(reference: Reference) -> dict[str, object]:
     return shown
 
 
-def invoice_object(invoice: Invoice, state: InvoiceState, *, updated_at: datetime) -> dict[str, object]:
+def invoice_object(
+    invoice: Invoice, state: InvoiceState, *, updated_at: datetime
+) -> dict[str, object]:
     """An invoice as webhooks show it."""
     terms = invoice.terms
     customer = terms.customer
@@ -71,15 +73,20 @@ def invoice_object(invoice: Invoice, state: InvoiceState, *, updated_at: datetim
     }
 
 
-def invoice_history(invoice: Invoice) -> list[dict[str, object]]:
-    """The states that an invoice went through, each with its time and what caused it."""
+def invoice_history(
+    invoice: Invoice, states: Mapping[int, InvoiceState]
+) -> list[dict[str, object]]:
+    """The statuses that an invoice went through, each with its time and what caused it.
+
+    `states` holds the states after so many entries that are known already.
+    """
     terms = invoice.terms
-    status = state_of(terms, ()).status
+    status = _state_after(invoice, 0, states).status
     shown: list[dict[str, object]] = [
         {"status": status, "at": rfc3339(terms.created_at), "cause": "registered"}
     ]
     for index, entry in enumerate(invoice.journal):
-        after = state_of(terms, invoice.journal[: index + 1]).status
+        after = _state_after(invoice, index + 1, states).status
         if after is not status:
             cause = entry.notice.notice_id if entry.type == "notice" else entry.type
             shown.append({"status": after, "at": rfc3339(entry.at), "cause": cause})
@@ -87,17 +94,25 @@ def invoice_history(invoice: Invoice) -> list[dict[str, object]]:
     return shown
 
 
-def full_invoice_object(invoice: Invoice) -> dict[str, object]:
+def _state_after(
+    invoice: Invoice, entries: int, states: Mapping[int, InvoiceState]
+) -> InvoiceState:
+    return states.get(entries) or state_of(invoice.terms, invoice.journal[:entries])
+
+
+def full_invoice_object(
+    invoice: Invoice, states: Mapping[int, InvoiceState] | None = None
+) -> dict[str, object]:
     """An invoice as the API shows it: with the history of its states."""
-    state = state_of(invoice.terms, invoice.journal)
+    version = len(invoice.journal)
+    state = _state_after(invoice, version, states or {})
     updated_at = invoice.journal[-1].at if invoice.journal else invoice.terms.created_at
     shown = invoice_object(invoice, state, updated_at=updated_at)
-    shown["history"] = invoice_history(invoice)
+    shown["history"] = invoice_history(invoice, {**(states or {}), version: state})
     return shown
 
 
-def webhook_body(
-    kind: NotificationType,
+def webhook_data(
     *,
     at: datetime,
     invoice: dict[str, object] | None,
@@ -105,8 +120,8 @@ def webhook_body(
     settlement: Settlement | None,
     notice: Notice | None,
     received_at: datetime | None,
-) -> str:
-    """The body of one notification, built once and sent byte for byte the same ever after."""
+) -> bytes:
+    """What all notifications of one event say, encoded once."""
     data: dict[str, object] = {
         "invoice": invoice,
         "payment": payment_object(payment) if payment else None,
@@ -117,7 +132,13 @@ def webhook_body(
             "matched_at": rfc3339(at),
         },
     }
-    return orjson.dumps({"type": kind, "timestamp": rfc3339(at), "data": data}).decode()
+    return orjson.dumps(data)
+
+
+def webhook_body(kind: NotificationType, *, at: datetime, data: bytes) -> str:
+    """The body of one notification, built once and sent byte for byte the same ever after."""
+    body = {"type": kind, "timestamp": rfc3339(at), "data": orjson.Fragment(data)}
+    return orjson.dumps(body).decode()
 
 
 def _settlement_object(settlement: Settlement) -> dict[str, object]:
@@ -133,5 +154,3 @@ def _settlement_object(settlement: Settlement) -> dict[str, object]:
         shown["assigned_by"] = settlement.assignment.by
         shown["assigned_reason"] = settlement.assignment.reason
     return shown
-
-

@@ -184,7 +184,9 @@ class History(Protocol):
         """Project messages, all or none; durable when it returns."""
         ...
 
-    async def register_invoice(self, terms: InvoiceTerms, *, content: str, shown: str) -> InvoiceRow:
+    async def register_invoice(
+        self, terms: InvoiceTerms, *, content: str, shown: str
+    ) -> InvoiceRow:
         """Claim the invoice number and every reference for these terms, all or none.
 
         The row of the first registration comes back when the number was registered before with
@@ -201,7 +203,9 @@ class History(Protocol):
         """Which invoice claimed a reference."""
         ...
 
-    async def invoice(self, merchant_id: MerchantId, invoice_id: InvoiceId) -> InvoiceRow | None: ...
+    async def invoice(
+        self, merchant_id: MerchantId, invoice_id: InvoiceId
+    ) -> InvoiceRow | None: ...
 
     async def invoices(
         self,
@@ -220,7 +224,7 @@ class History(Protocol):
         ...
 
     async def command(self, request_id: str) -> str | None:
-        """"" when the command took effect, the reason when it was refused, None when unknown."""
+        """ "" when the command took effect, the reason when it was refused, None when unknown."""
         ...
 
     async def events(
@@ -247,7 +251,9 @@ class History(Protocol):
         """Newest first."""
         ...
 
-    async def delivery(self, merchant_id: MerchantId, delivery_id: DeliveryId) -> DeliveryRow | None: ...
+    async def delivery(
+        self, merchant_id: MerchantId, delivery_id: DeliveryId
+    ) -> DeliveryRow | None: ...
 
     async def unmatched(
         self, merchant_id: MerchantId, *, after: str | None, limit: int
@@ -255,7 +261,9 @@ class History(Protocol):
         """Notices that wait for an invoice, oldest first."""
         ...
 
-    async def waiting_notice(self, merchant_id: MerchantId, notice_id: NoticeId) -> WaitingRow | None: ...
+    async def waiting_notice(
+        self, merchant_id: MerchantId, notice_id: NoticeId
+    ) -> WaitingRow | None: ...
 
     async def has_notice(self, notice_id: NoticeId) -> bool:
         """Whether this notice was heard before."""
@@ -265,7 +273,9 @@ class History(Protocol):
         """The bytes as they came, with their hash."""
         ...
 
-    async def quarantined(self, *, after: str | None, limit: int) -> tuple[Sequence[QuarantineRow], str | None]:
+    async def quarantined(
+        self, *, after: str | None, limit: int
+    ) -> tuple[Sequence[QuarantineRow], str | None]:
         """What is in quarantine, oldest first."""
         ...
 

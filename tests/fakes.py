@@ -1,4 +1,4 @@
-"""Stand-ins for what a test cannot have: engines that fail or hang, receivers that answer at will."""
+"""Stand-ins: engines that fail or hang, a receiver that answers at will, clocks that are moved."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from streams.domain.delivery import Attempt, Delivery, Endpoint
 from streams.domain.errors import Unavailable
@@ -61,10 +62,10 @@ class FailingHistory:
         self.is_down = False
         self.hangs = False
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
 
-        async def call(*arguments: object, **named: object) -> object:
+        async def call(*arguments: Any, **named: Any) -> Any:
             if self.hangs:
                 await asyncio.Event().wait()
             if self.is_down:

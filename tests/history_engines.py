@@ -68,4 +68,5 @@ async def whole_feed(
         rows, after = await history.events(merchant, after=after, types=types, limit=limit)
         if not rows:
             return found
+        assert not found or rows[0].event_id != found[-1].event_id, "the feed stands still"
         found += rows

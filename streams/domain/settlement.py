@@ -65,13 +65,14 @@ class Settlement:
 class Changed:
     """An entry took effect: the invoice after it, and what is to be told.
 
-    `version` counts the journal's entries up to this one. `state` is the state right after it,
-    which on a replay is older than the invoice.
+    `version` counts the journal's entries up to this one. `before` and `state` are the states
+    right before and after it, which on a replay are older than the invoice.
     """
 
     invoice: Invoice
     entry: Entry
     version: int
+    before: InvoiceState
     state: InvoiceState
     told: tuple[NotificationType, ...]
     settlement: Settlement | None = None
@@ -172,6 +173,7 @@ def _decide(invoice: Invoice, index: int, entry: Entry) -> Changed:
         invoice=invoice,
         entry=entry,
         version=index + 1,
+        before=before,
         state=after,
         told=told_of_change(before, after),
     )
@@ -179,7 +181,6 @@ def _decide(invoice: Invoice, index: int, entry: Entry) -> Changed:
 
 def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Changed:
     change = _decide(invoice, index, entry)
-    before = state_of(invoice.terms, invoice.journal[:index])
     known = payments_of(invoice.journal[: index + 1])
     payment = known[entry.notice.payment_id]
     outcome, reason = classify(invoice.terms, invoice.journal[:index], known, payment)
@@ -191,7 +192,7 @@ def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Change
         reason=reason,
         rule="assigned" if entry.assignment else "reference",
         decided_at=entry.at,
-        balance_before_yen=before.balance_yen,
+        balance_before_yen=change.before.balance_yen,
         balance_after_yen=change.state.balance_yen,
         assignment=entry.assignment,
     )

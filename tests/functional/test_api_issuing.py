@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ async def test_two_spellings_of_one_slip_are_one_claim_and_are_shown_as_given(
     ],
 )
 async def test_what_cannot_be_issued_is_refused(
-    tmp_path: Path, change: dict[str, object], pointer: str
+    tmp_path: Path, change: dict[str, Any], pointer: str
 ) -> None:
     async with a_shop(tmp_path) as shop:
         answered = await shop.register(**{"channels": ["konbini_slip"], **change})

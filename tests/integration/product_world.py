@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 from standardwebhooks import Webhook
 
-CHANNEL_SECRET = "channel-secret-of-the-tests"  # noqa: S105  # the tests' own
+CHANNEL_SECRET = "channel-secret-of-the-tests"  # the tests' own
 PAUSE_SECONDS = 0.05
 TRIES_SECONDS_MAX = 60.0
 

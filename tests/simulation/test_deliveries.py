@@ -15,7 +15,16 @@ from tests.simulation.story import Story, endpoint_id
 from tests.step_builders import said, told
 
 FINAL = {DeliveryStatus.DELIVERED, DeliveryStatus.FAILED}
+TOLD_BY_THE_TIME = {
+    NotificationType.INVOICE_PART_PAID,
+    NotificationType.INVOICE_REOPENED,
+    NotificationType.INVOICE_EXPIRED,
+}
 UNMATCHED = NotificationType.PAYMENT_UNMATCHED
+
+
+def on_the_way(story: Story) -> list[Notification]:
+    return told(story.world.log.all("notifications"))
 
 
 def main_endpoint(notification: Notification) -> EndpointId:
@@ -26,9 +35,11 @@ def main_endpoint(notification: Notification) -> EndpointId:
 def test_what_history_says_was_told_is_on_its_way_and_nothing_else(run: str) -> None:
     story = lived(run)
 
-    on_its_way = {one.notification_id for one in told(story.world.log.all("notifications"))}
-
-    assert on_its_way == {one.notification_id for one in feed(story)}
+    on_its_way = {one.notification_id: one.type for one in on_the_way(story)}
+    in_feed = {one.notification_id: one.type for one in feed(story)}
+    only_once = {kind for _, kind in on_its_way.items() ^ in_feed.items()}
+    # A deadline came between a decision that a crash took back in part and the second one.
+    assert only_once <= (set() if run in EXACTLY_ONCE else TOLD_BY_THE_TIME)
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -47,7 +58,7 @@ def test_every_notification_is_delivered_or_pending_at_the_lasting_endpoint(run:
 
     received = {delivery.delivery_id for delivery in story.world.received}
     pending = {row.delivery_id for row in story.world.deliveries.values()}
-    wanted = {delivery_id(one.notification_id, main_endpoint(one)) for one in feed(story)}
+    wanted = {delivery_id(one.notification_id, main_endpoint(one)) for one in on_the_way(story)}
     assert wanted - received - pending == set()
 
 
@@ -82,7 +93,7 @@ def test_nothing_is_pending_without_its_endpoint(run: str) -> None:
 @pytest.mark.parametrize("run", RUNS)
 def test_one_id_never_names_two_things(run: str) -> None:
     named: dict[NotificationId, set[tuple[str, str | None]]] = {}
-    for one in told(lived(run).world.log.all("notifications")):
+    for one in on_the_way(lived(run)):
         named.setdefault(one.notification_id, set()).add((one.type, one.invoice_id))
 
     assert [names for names in named.values() if len(names) != 1] == []
