@@ -16,7 +16,7 @@ from agents.step import Envelope, Result, Step, record
 from streams.clock import Clock, monotonic_seconds
 from streams.domain.errors import RemoteError
 from streams.domain.ids import MerchantId, NoticeId, derive
-from streams.messages import Quarantined
+from streams.happenings import Quarantined
 from streams.ports import Place, Record
 from streams.topics import QUARANTINE
 
@@ -86,7 +86,7 @@ def _process(
             for output in result.records:
                 unit.send(_traced(output, envelope.traceparent))
     except RemoteError as error:
-        result = quarantine(stage, envelope, error)
+        result = quarantine(envelope, error)
         with units.unit(event.message) as unit:
             for output in result.records:
                 unit.send(output)
@@ -125,7 +125,7 @@ def _traced(output: Record, traceparent: str) -> Record:
     return Record(topic=output.topic, key=output.key, value=output.value, headers=headers)
 
 
-def quarantine(stage: str, envelope: Envelope, error: RemoteError) -> Result:
+def quarantine(envelope: Envelope, error: RemoteError) -> Result:
     """Keep what cannot be used, with its reason, its raw bytes and where it came from."""
     kept = quarantined_of(envelope, error)
     return Result(

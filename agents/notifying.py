@@ -22,10 +22,12 @@ from streams.domain.delivery import (
     wants,
 )
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, delivery_id
-from streams.messages import (
-    AttemptMade,
+from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
+)
+from streams.messages import (
+    AttemptMade,
     DeliveryDropped,
     EndpointRemoved,
     EndpointSet,

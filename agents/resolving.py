@@ -19,12 +19,14 @@ from streams.domain.resolution import (
     resolve,
 )
 from streams.domain.settlement import Outcome, Settlement
+from streams.happenings import (
+    NoticeHeld,
+    NoticeRepeated,
+)
 from streams.messages import (
     NoticeAssigned,
-    NoticeHeld,
     NoticeMatched,
     NoticeReceived,
-    NoticeRepeated,
     Notified,
     ReferenceIssued,
 )

@@ -31,13 +31,15 @@ from streams.domain.settlement import (
     pass_deadline,
     settle,
 )
+from streams.happenings import (
+    InvoiceChanged,
+    NoticeRepeated,
+)
 from streams.messages import (
     CancelRequested,
-    InvoiceChanged,
     InvoiceDue,
     InvoiceRegistered,
     NoticeMatched,
-    NoticeRepeated,
     Notified,
 )
 from streams.payloads import full_invoice_object, webhook_body, webhook_data

@@ -51,6 +51,8 @@ async def _checks(services: Services) -> dict[str, str]:
         _state(ports.history.has_notice(NoticeId("ntc_none"))),
     )
     followed = GOOD if services.directory.is_followed else "not followed"
+    if services.appends.refuses:
+        log_state = "refuses records"
     return {"log": log_state, "directory": followed, "history": history_state}
 
 

@@ -13,7 +13,11 @@ from streams.codecs import encode
 from streams.domain.errors import RemoteError
 from streams.domain.ids import NoticeId, derive
 from streams.domain.notice import Notice
-from streams.messages import NoticeAccepted, NoticeReceived, Quarantined
+from streams.happenings import (
+    NoticeAccepted,
+    Quarantined,
+)
+from streams.messages import NoticeReceived
 from streams.ports import Record
 from streams.topics import HISTORY, QUARANTINE, REFERENCES, reference_key
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from api.call import Answer, Body, Call, Route
+from api.call import Answer, Body, Call, Caller, Route
 from api.decoding import decode_body, decode_query, read_body
 from api.errors import Problem
 from api.requests import Nothing
@@ -20,24 +20,34 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         services = request.app[SERVICES]
         caller = await services.gatekeeper.recognise(request, route.who)
         query = decode_query(request, route.query or Nothing)
-        body = await _body_of(route, request, services)
-
-        async def make() -> Answer:
-            is_json = route.body_kind is Body.JSON
-            decoded = decode_body(request, body, route.body) if is_json else body
-            return await route.handler(
-                Call(services=services, request=request, caller=caller, body=decoded, query=query)
-            )
-
-        key = request.headers.get("Idempotency-Key")
-        if not route.idempotent or key is None:
-            return _response(await make())
-        # The keys of one merchant share a scope, so a rotation between two tries is no matter.
-        scope = f"{caller.merchant_id or caller.key_id} {route.method} {request.rel_url}"
-        once = services.idempotency.once
-        return _response(await once(scope=scope, key=key, body=body, make=make))
+        if route.body_kind is not Body.FILE:
+            return await _answered(route, request, caller, query)
+        with services.file_slots.taken(str(caller.merchant_id)):
+            return await _answered(route, request, caller, query)
 
     return handle
+
+
+async def _answered(
+    route: Route, request: web.Request, caller: Caller, query: object
+) -> web.Response:
+    services = request.app[SERVICES]
+    body = await _body_of(route, request, services)
+
+    async def make() -> Answer:
+        is_json = route.body_kind is Body.JSON
+        decoded = decode_body(request, body, route.body) if is_json else body
+        return await route.handler(
+            Call(services=services, request=request, caller=caller, body=decoded, query=query)
+        )
+
+    key = request.headers.get("Idempotency-Key")
+    if not route.idempotent or key is None:
+        return _response(await make())
+    # The keys of one merchant share a scope, so a rotation between two tries is no matter.
+    scope = f"{caller.merchant_id or caller.key_id} {route.method} {request.rel_url}"
+    once = services.idempotency.once
+    return _response(await once(scope=scope, key=key, body=body, make=make))
 
 
 async def _body_of(route: Route, request: web.Request, services: Services) -> bytes:

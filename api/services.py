@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from api.accounts import AccountConfigs
 from api.auth import Gatekeeper
 from api.directory import Directory
+from api.guards import FileSlots, WatchedAppender
 from api.idempotency import Idempotency
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
@@ -31,8 +32,10 @@ class Services:
     watcher: StatusWatcher
     metrics: ApiMetrics
     registrar: Registrar
+    appends: WatchedAppender
+    file_slots: FileSlots
     one_file: asyncio.Lock
-    """Files are large: one at a time is read and written."""
+    """Reading a file takes a thread and the interpreter: one at a time."""
     openapi: bytes
 
 
@@ -41,6 +44,8 @@ SERVICES = web.AppKey("services", Services)
 
 def build_services(ports: ApiPorts, openapi: bytes) -> Services:
     """Build everything; nothing runs before the application starts."""
+    appends = WatchedAppender(ports.appender)
+    ports = replace(ports, appender=appends)
     directory = Directory(appender=ports.appender, tail=ports.tail)
     configs = AccountConfigs(sealer=ports.sealer, clock=ports.clock)
     return Services(
@@ -53,6 +58,8 @@ def build_services(ports: ApiPorts, openapi: bytes) -> Services:
         watcher=StatusWatcher(ports.history),
         metrics=ApiMetrics(ports.registry),
         registrar=Registrar(ports=ports, directory=directory, configs=configs),
+        appends=appends,
+        file_slots=FileSlots(),
         one_file=asyncio.Lock(),
         openapi=openapi,
     )

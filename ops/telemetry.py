@@ -21,7 +21,7 @@ from ops.logs import wide
 from streams.domain.delivery import GONE, SUCCESS, Attempt, Delivery
 from streams.domain.errors import Unavailable
 from streams.domain.settlement import Outcome
-from streams.messages import (
+from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
     InvoiceChanged,

@@ -54,6 +54,12 @@ class LanesService(Lanes, Protocol):
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def in_flight(self) -> int: ...
+
 
 class QuickTables(TableManager):
     """Faust waits a second for tables that are declared late; here all are declared before."""
@@ -190,6 +196,11 @@ class Worker:
         return cast("Transport", self.app.transport).log_file
 
     @property
+    def lanes(self) -> LanesService | None:
+        """The delivery lanes, where this worker runs the notifying stage."""
+        return self._lanes
+
+    @property
     def stages(self) -> Sequence[str]:
         """What this worker runs."""
         return self._parts.stages
@@ -206,7 +217,7 @@ class Worker:
         """Start the app; returns when its tables are recovered and it takes work."""
         self.app.loop = asyncio.get_running_loop()
         await self.app.start()
-        await self.app.tables.recovery.completed.wait()  # type: ignore[attr-defined]  # no type
+        await self.app.tables.recovery.completed.wait()  # type: ignore[attr-defined]  # missing in Faust's types
         for rebuilt in self._after_recovery:
             await rebuilt()
         if self._lanes is not None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from agents.delivery import DeliveryLanes
 from connectors.history.opening import open_history
 from connectors.log.transport import STORE_SCHEME
 from connectors.sealing import Sealer
+from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
 from ops.engines import partitions_of, setup
 from ops.process import fail_stop, make_sender, stop_signal
 from ops.settings import Settings
 from ops.supervisor import report_ready
 from ops.telemetry import Telemetry
-from ops.worker import Publish, Worker, WorkerParts
+from ops.worker import BATCHED_STAGE, Publish, Worker, WorkerParts
 from streams.clock import system_clock
 from streams.domain.delivery import Endpoint
 from streams.domain.errors import Unavailable
@@ -36,16 +37,36 @@ logger = logging.getLogger("keshikomi")
 
 async def work(settings: Settings, stages: Sequence[str]) -> None:
     """Run the stages until a signal ends them; what is under way becomes durable first."""
-    telemetry = Telemetry()
-    sealer = Sealer(settings.master_keys)
     setup(settings)
-    sender = make_sender(settings)
-    await sender.start()
-    history = open_history(settings.history) if "archiving" in stages else None
-    lanes: list[DeliveryLanes] = []
+    telemetry = Telemetry()
+    async with AsyncExitStack() as ends:
+        sender = make_sender(settings)
+        await sender.start()
+        ends.push_async_callback(sender.close)
+        history = None
+        if BATCHED_STAGE in stages:
+            history = open_history(settings.history)
+            ends.push_async_callback(history.close)
+        lanes = make_lanes(settings, telemetry, sender)
+        worker = Worker(worker_parts(settings, stages, telemetry, lanes, history))
+        await worker.start()
+        ends.push_async_callback(worker.stop)
+        chores = [_show_gauges(worker, telemetry)]
+        if history is not None:
+            chores += [_keep_log(worker), _keep_history(history, settings)]
+        async with _running(chores):
+            report_ready()
+            await stop_signal()
 
-    def make_lanes(publish: Publish) -> DeliveryLanes:
-        made = DeliveryLanes(
+
+def make_lanes(
+    settings: Settings, telemetry: Telemetry, sender: WebhookSender
+) -> Callable[[Publish], DeliveryLanes]:
+    """How to make the delivery lanes once it is known how attempts are published."""
+    sealer = Sealer(settings.master_keys)
+
+    def make(publish: Publish) -> DeliveryLanes:
+        return DeliveryLanes(
             send=sender.send,
             open_secret=lambda endpoint: (open_secret(sealer, endpoint),),
             publish=publish,
@@ -54,36 +75,32 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
             fail_stop=lambda reason: fail_stop("delivering", RuntimeError(reason)),
             observe=telemetry.observe_attempt,
         )
-        lanes.append(made)
-        return made
 
-    worker = Worker(
-        WorkerParts(
-            broker=settings.broker,
-            store=f"{STORE_SCHEME}://",
-            partitions=settings.partitions,
-            data_dir=str(settings.data / "run" / "tables"),
-            stages=stages,
-            clock=system_clock,
-            report=telemetry.record_step,
-            fail_stop=fail_stop,
-            make_lanes=make_lanes,
-            history=history,
-            observe_archived=telemetry.observe_archived,
-            on_outage=telemetry.record_outage,
-        )
+    return make
+
+
+def worker_parts(
+    settings: Settings,
+    stages: Sequence[str],
+    telemetry: Telemetry,
+    lanes: Callable[[Publish], DeliveryLanes],
+    history: History | None,
+) -> WorkerParts:
+    """What the worker is made of."""
+    return WorkerParts(
+        broker=settings.broker,
+        store=f"{STORE_SCHEME}://",
+        partitions=settings.partitions,
+        data_dir=str(settings.data / "run" / "tables"),
+        stages=stages,
+        clock=system_clock,
+        report=telemetry.record_step,
+        fail_stop=fail_stop,
+        make_lanes=lanes,
+        history=history,
+        observe_archived=telemetry.observe_archived,
+        on_outage=telemetry.record_outage,
     )
-    await worker.start()
-    chores = [_show_gauges(worker, telemetry, lanes)]
-    if history is not None:
-        chores += [_keep_log(worker), _keep_history(history, settings)]
-    async with _running(chores):
-        report_ready()
-        await stop_signal()
-    await worker.stop()
-    await sender.close()
-    if history is not None:
-        await history.close()
 
 
 def open_secret(sealer: Sealer, endpoint: Endpoint) -> bytes:
@@ -113,16 +130,15 @@ async def _running(chores: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator
 # --- chores
 
 
-async def _show_gauges(
-    worker: Worker, telemetry: Telemetry, lanes: Sequence[DeliveryLanes]
-) -> None:
+async def _show_gauges(worker: Worker, telemetry: Telemetry) -> None:
     partitions = partitions_of(worker.log_file)
     while True:
         lag = lag_by_stage(worker.log_file, partitions)
         for stage in worker.stages:
             telemetry.show_lag(stage, lag[stage])
-        for each in lanes:
-            telemetry.show_deliveries(waiting=each.waiting, in_flight=each.in_flight)
+        lanes = worker.lanes
+        if lanes is not None:
+            telemetry.show_deliveries(waiting=lanes.waiting, in_flight=lanes.in_flight)
         await asyncio.sleep(GAUGE_SECONDS)
 
 

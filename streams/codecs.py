@@ -13,12 +13,14 @@ from streams.domain.delivery import Delivery, Endpoint
 from streams.domain.errors import CorruptState, KeshikomiError, Malformed
 from streams.domain.invoice import Invoice, InvoiceTerms
 from streams.domain.resolution import ReferenceRow
+from streams.happenings import (
+    HistoryMessage,
+    Quarantined,
+)
 from streams.messages import (
     DirectoryMessage,
-    HistoryMessage,
     InvoiceMessage,
     NotificationMessage,
-    Quarantined,
     ReferenceMessage,
 )
 

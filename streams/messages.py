@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from streams.domain.delivery import Attempt, Delivery, DeliveryStatus, Endpoint
+from streams.domain.delivery import Attempt, Delivery, Endpoint
 from streams.domain.ids import (
     AccountId,
     DeliveryId,
@@ -15,10 +15,9 @@ from streams.domain.ids import (
     MerchantId,
     NoticeId,
 )
-from streams.domain.invoice import Assignment, InvoiceStatus, InvoiceTerms, ReleasePolicy
+from streams.domain.invoice import Assignment, InvoiceTerms, ReleasePolicy
 from streams.domain.notice import ChannelKind, Notice
 from streams.domain.notification import Notification
-from streams.domain.settlement import Settlement
 
 # --- references: key is account id and reference
 
@@ -211,126 +210,3 @@ class AccountSet:
 
 
 DirectoryMessage = MerchantSet | KeySet | AccountSet | EndpointSet
-
-# --- history and quarantine: keys are the merchant id and the notice id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeAccepted:
-    """The raw notice, as it came, with the hash of its bytes (base64 and hexadecimal).
-
-    A notice that says nothing about money (a number was issued, a card was checked) has
-    `about_money` false; it is kept, and stands outside the law of accepted notices.
-    """
-
-    merchant_id: MerchantId
-    account_id: AccountId
-    notice_id: NoticeId
-    format: str
-    received_at: datetime
-    raw_sha256: str
-    raw_base64: str
-    content_type: str = ""
-    about_money: bool = True
-    type: Literal["accepted"] = "accepted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeHeld:
-    """A notice waits, because its reference is unknown."""
-
-    merchant_id: MerchantId
-    notice: Notice
-    received_at: datetime
-    settlement: Settlement
-    notifications: tuple[Notification, ...]
-    type: Literal["held"] = "held"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeRepeated:
-    """A channel said again what it had said before."""
-
-    merchant_id: MerchantId
-    notice_id: NoticeId
-    at: datetime
-    type: Literal["repeated"] = "repeated"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceChanged:
-    """The invoice after one entry of its journal, with what was decided and told.
-
-    `version` counts the entries; `shown` is the invoice as the API shows it, as JSON. A
-    registration has version 0. A refused command changes nothing and says why in `refused`.
-    """
-
-    merchant_id: MerchantId
-    invoice_id: InvoiceId
-    version: int
-    at: datetime
-    invoice_number: str
-    status: InvoiceStatus
-    shown: str
-    notice: Notice | None = None
-    settlement: Settlement | None = None
-    notifications: tuple[Notification, ...] = ()
-    request_id: str | None = None
-    refused: str | None = None
-    type: Literal["invoice"] = "invoice"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveriesStarted:
-    """Notifications on their way to the endpoints that want them."""
-
-    merchant_id: MerchantId
-    deliveries: tuple[Delivery, ...]
-    type: Literal["deliveries"] = "deliveries"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryAttempted:
-    """An attempt and where the delivery stands after it."""
-
-    merchant_id: MerchantId
-    delivery_id: DeliveryId
-    round: int
-    status: DeliveryStatus
-    at: datetime
-    attempt: Attempt | None = None
-    next_attempt_at: datetime | None = None
-    reason: str | None = None
-    type: Literal["attempted"] = "attempted"
-
-
-HistoryMessage = (
-    NoticeAccepted
-    | NoticeHeld
-    | NoticeRepeated
-    | InvoiceChanged
-    | DeliveriesStarted
-    | DeliveryAttempted
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
-    """Something that cannot be used, with its reason and its raw bytes (base64).
-
-    `topic` and `key` (base64) say where it was read from, or are empty when the edge could not read what
-    a channel sent; `keshikomi quarantine retry` puts it back there.
-    """
-
-    quarantine_id: str
-    at: datetime
-    code: str
-    reason: str
-    raw_base64: str
-    topic: str = ""
-    key: str = ""
-    merchant_id: MerchantId | None = None
-    account_id: AccountId | None = None
-    notice_id: NoticeId | None = None
-    content_type: str = ""
-    type: Literal["quarantined"] = "quarantined"

@@ -19,7 +19,11 @@ from streams.domain.ids import (
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
-from streams.messages import HistoryMessage, NoticeAccepted, Quarantined
+from streams.happenings import (
+    HistoryMessage,
+    NoticeAccepted,
+    Quarantined,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +228,7 @@ class History(Protocol):
         ...
 
     async def command(self, request_id: str) -> str | None:
-        """ "" when the command took effect, the reason when it was refused, None when unknown."""
+        """Empty when the command took effect, the reason when it was refused, None when unknown."""
         ...
 
     async def events(

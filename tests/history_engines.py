@@ -10,7 +10,10 @@ from pathlib import Path
 
 from connectors.history.opening import open_history
 from streams.domain.ids import MerchantId
-from streams.messages import HistoryMessage, Quarantined
+from streams.happenings import (
+    HistoryMessage,
+    Quarantined,
+)
 from streams.ports import Archived, EventRow, History, Place
 from tests.builders import MERCHANT, NOW
 

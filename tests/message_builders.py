@@ -14,7 +14,7 @@ from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
 from streams.domain.notification import Notification, NotificationType
 from streams.domain.settlement import Outcome
-from streams.messages import (
+from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
     InvoiceChanged,

@@ -12,7 +12,7 @@ from connectors.history.lists import page
 from connectors.history.sql import array, moment_of, select
 from streams.domain.delivery import Attempt, DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
-from streams.messages import DeliveryAttempted
+from streams.happenings import DeliveryAttempted
 from streams.ports import DeliveryRow
 
 _KIND = "deliveries"

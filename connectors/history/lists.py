@@ -12,7 +12,10 @@ from connectors.history.kept import kept_message
 from connectors.history.sql import moment_of, select
 from streams.domain.ids import InvoiceId, MerchantId, NoticeId
 from streams.domain.invoice import InvoiceStatus
-from streams.messages import NoticeHeld, Quarantined
+from streams.happenings import (
+    NoticeHeld,
+    Quarantined,
+)
 from streams.ports import InvoiceRow, QuarantineRow, WaitingRow
 
 R = TypeVar("R")

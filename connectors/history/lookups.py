@@ -11,7 +11,7 @@ from connectors.history.sql import array, moment_of, select
 from streams.codecs import decode_terms
 from streams.domain.ids import AccountId, InvoiceId, NoticeId
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
-from streams.messages import NoticeAccepted
+from streams.happenings import NoticeAccepted
 
 
 def terms_of(connection: sqlite3.Connection, invoice_id: InvoiceId) -> InvoiceTerms | None:

@@ -15,7 +15,7 @@ from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import MerchantId, NoticeId
 from streams.domain.notification import Notification
 from streams.domain.settlement import Settlement
-from streams.messages import (
+from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
     InvoiceChanged,

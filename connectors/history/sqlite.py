@@ -23,7 +23,7 @@ from streams.domain.ids import (
     NotificationId,
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
-from streams.messages import NoticeAccepted
+from streams.happenings import NoticeAccepted
 from streams.ports import (
     Archived,
     Counts,

@@ -36,7 +36,6 @@ RULES = (
         reason="an error that nobody names must stop the process, or money is lost in silence",
         find=rules.catch_alls,
         exempt={
-            "agents/loop.py": "the loop decides for every step: quarantine, or stop before the ack",
             "connectors/log/consumer.py": "a worker that cannot take its partitions is stopped",
             "connectors/log/writer.py": "a failed batch is told to everyone who waits for it",
             "api/errors.py": "the last resort: an error of ours becomes a logged 500",
@@ -66,7 +65,6 @@ RULES = (
         exempt={
             "ops/settings.py": "the only reader",
             "ops/supervisor.py": "hands the environment on to the processes that it starts",
-            "ops/demo.py": "starts the product with an environment of its own",
             "ops/demo/": "starts the product with an environment of its own",
             "loadtests/": "start the product with an environment of their own",
         },
@@ -77,7 +75,6 @@ RULES = (
         find=rules.prints,
         exempt={
             "ops/cli.py": "the command line speaks on stdout",
-            "ops/demo.py": "the demo is read by people",
             "ops/demo/": "the demo is read by people",
             "loadtests/": "their reports are read by people",
         },
@@ -86,7 +83,10 @@ RULES = (
         name="tests do not sleep",
         reason="time in tests is a manual clock; a real process is waited for with `eventually`",
         find=rules.sleeps_in_tests,
-        exempt={"tests/conftest.py": "home of `eventually`, which waits for real processes"},
+        exempt={
+            "tests/conftest.py": "home of `eventually`, which waits for real processes",
+            "tests/integration/product_world.py": "home of `until` and of the load's pace",
+        },
     ),
     Rule(
         name="the domain is pure",

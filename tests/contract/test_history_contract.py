@@ -12,7 +12,7 @@ import pytest
 
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.invoice import InvoiceStatus
-from streams.messages import NoticeRepeated
+from streams.happenings import NoticeRepeated
 from streams.ports import Archived, Counts, History
 from tests.builders import (
     MERCHANT,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from api.ports import ApiLimits
 from tests.api_shop import a_notice_body, a_shop, an_invoice
 
 JSON = {"Content-Type": "application/json"}
@@ -152,7 +155,7 @@ async def test_a_body_over_256_kib_is_413(tmp_path: Path, path: str) -> None:
 async def test_a_body_without_a_length_is_cut_off_while_it_is_read(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
 
-        async def endless() -> Any:
+        async def endless() -> AsyncIterator[bytes]:
             for _ in range(1_000):
                 yield b" " * 10_000
 
@@ -162,6 +165,21 @@ async def test_a_body_without_a_length_is_cut_off_while_it_is_read(tmp_path: Pat
         except OSError:
             return  # the connection was closed before everything was sent
         assert response.status == 413
+
+
+async def test_a_client_that_sends_too_slowly_is_given_up(tmp_path: Path) -> None:
+    async with a_shop(tmp_path, limits=ApiLimits(body_seconds_max=0.05)) as shop:
+        given_up = asyncio.Event()
+
+        async def stuck() -> AsyncIterator[bytes]:
+            yield b"{"
+            await given_up.wait()
+
+        headers = {"Authorization": f"Bearer {shop.key}", **JSON}
+        response = await shop.api.client.post("/v1/invoices", data=stuck(), headers=headers)
+        given_up.set()
+
+    assert response.status == 408
 
 
 async def test_an_entity_bomb_of_10_mb_is_refused_by_its_size(tmp_path: Path) -> None:

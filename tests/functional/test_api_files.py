@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from streams.codecs import decode_archived
-from streams.messages import NoticeAccepted
+from streams.happenings import NoticeAccepted
 from tests.api_harness import Answered
 from tests.api_shop import Shop, a_shop, open_shop
 

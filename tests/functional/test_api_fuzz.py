@@ -23,7 +23,7 @@ LIMITS = ApiLimits(
     requests_per_second=10_000, requests_burst=100_000, failures_burst=10_000,
     effect_seconds_max=0.01,
 )  # fmt: skip
-ROUNDS = 150
+ROUNDS = 80
 CALLS_PER_ROUND = 3
 WITH_BODIES = [route for route in ROUTES if route.body_kind is not Body.NONE]
 

@@ -12,7 +12,11 @@ import pytest
 
 from connectors.log.headers import unpack_headers
 from streams.codecs import decode_archived, decode_reference_message
-from streams.messages import NoticeAccepted, NoticeReceived, Quarantined
+from streams.happenings import (
+    NoticeAccepted,
+    Quarantined,
+)
+from streams.messages import NoticeReceived
 from tests.api_harness import Answered
 from tests.api_shop import CONFIGS, Shop, a_notice_body, a_shop
 

@@ -82,6 +82,20 @@ async def test_the_process_is_alive_and_ready(tmp_path: Path) -> None:
     assert ready.json["checks"] == {"log": "ok", "directory": "ok", "history": "ok"}
 
 
+async def test_the_process_is_not_ready_while_the_log_refuses_records(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        shop.world.appender.is_down = True
+        await shop.notice()
+        down = await shop.api.get("/readyz", key="")
+        shop.world.appender.is_down = False
+        await shop.notice()
+        up = await shop.api.get("/readyz", key="")
+
+    assert (down.status, down.json["status"]) == (503, "unavailable")
+    assert down.json["checks"]["log"] == "refuses records"
+    assert up.status == 200
+
+
 async def test_strangers_are_told_the_status_alone(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         through_a_proxy = {"X-Forwarded-For": "203.0.113.7"}

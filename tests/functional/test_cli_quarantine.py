@@ -14,7 +14,7 @@ from connectors.history.opening import open_history
 from connectors.log.sqlitelog import SqliteLog
 from ops.cli import main
 from ops.settings import Settings
-from streams.messages import Quarantined
+from streams.happenings import Quarantined
 from streams.ports import Archived, Place
 
 NOW = datetime(2026, 11, 24, 1, 15, 3, tzinfo=UTC)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from ops.demo_product import Product, free_port, start
-from tests.integration.product_world import Merchant, World, children_of, kill
+from tests.integration.product_world import (
+    Merchant,
+    World,
+    children_of,
+    kill,
+    pause,
+    until,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -38,10 +47,13 @@ async def kill_at_random(product: Product, chance: random.Random, data: Path) ->
         await product.process.wait()
         return await start(data, environment=ENVIRONMENT, port=product.port)
     pid = product.process.pid
-    async with asyncio.timeout(60):
-        while (child := children_of(pid).get(victim)) is None:  # noqa: ASYNC110  # no event here
-            await asyncio.sleep(0.05)
-    kill(child)
+
+    async def runs() -> bool:
+        return victim in children_of(pid)
+
+    await until(runs)
+    if victim in (children := children_of(pid)):
+        kill(children[victim])
     return product
 
 
@@ -52,7 +64,7 @@ async def load(world: World, merchants: list[Merchant], accepted: dict[str, str]
         merchant = merchants[index % len(merchants)]
         number = f"k-{index}"
         tasks.append(asyncio.create_task(pay(world, merchant, number, accepted)))
-        await asyncio.sleep(1 / NOTICES_PER_SECOND)
+        await pause(1 / NOTICES_PER_SECOND)
     await asyncio.gather(*tasks)
 
 
@@ -75,7 +87,7 @@ async def test_twenty_kills_under_load_lose_nothing_and_change_no_id(tmp_path: P
             accepted: dict[str, str] = {}
             loading = asyncio.create_task(load(world, merchants, accepted))
             for _ in range(KILLS):
-                await asyncio.sleep(chance.uniform(0.2, 1.6))
+                await pause(chance.uniform(0.2, 1.6))
                 product = await kill_at_random(product, chance, data)
             await loading
             await product.wait_ready()
@@ -100,23 +112,29 @@ async def check(
         if down:
             await all_pending(world, merchant, len(ids))
             continue
-        async with asyncio.timeout(SETTLED_SECONDS_MAX):
-            while set(merchant.bodies) != set(ids):  # noqa: ASYNC110  # another process delivers
-                await asyncio.sleep(0.1)
+        await until(partial(has_heard, merchant, set(ids)))
         assert merchant.paid_numbers() == mine
         assert all(len(bodies) == 1 for bodies in merchant.bodies.values()), "a body changed"
     assert world.receiver.forged == 0
-    async with asyncio.timeout(SETTLED_SECONDS_MAX):
-        while not (audit := await product.audit())["holds"]:
-            await asyncio.sleep(0.2)
+    audit: dict[str, object] = {}
+
+    async def laws_hold() -> bool:
+        audit.update(await product.audit())
+        return audit["holds"] is True
+
+    await until(laws_hold)
     counts = audit["counts"]
     assert isinstance(counts, dict)
     assert counts["accepted"] == counts["matched"] == NOTICES
 
 
-async def settled_feed(world: World, merchant: Merchant, invoices: int) -> list[dict[str, object]]:
+async def has_heard(merchant: Merchant, ids: set[str]) -> bool:
+    return set(merchant.bodies) == ids
+
+
+async def settled_feed(world: World, merchant: Merchant, invoices: int) -> list[dict[str, Any]]:
     """The feed once it has the two events of each paid invoice, or as it is at the deadline."""
-    events: list[dict[str, object]] = []
+    events: list[dict[str, Any]] = []
     try:
         async with asyncio.timeout(SETTLED_SECONDS_MAX):
             while len(events) < 2 * invoices:

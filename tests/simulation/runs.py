@@ -7,7 +7,10 @@ from functools import cache
 from itertools import chain
 
 from streams.domain.notification import Notification
-from streams.messages import InvoiceChanged, NoticeHeld
+from streams.happenings import (
+    InvoiceChanged,
+    NoticeHeld,
+)
 from tests.simulation.fake_log import AtLeastOnce, ExactlyOnce
 from tests.simulation.story import Story
 from tests.simulation.world import World

@@ -9,7 +9,10 @@ import pytest
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId, delivery_id, notification_id
 from streams.domain.notification import TOLD_OF_NOTICE, Notification, NotificationType
-from streams.messages import DeliveriesStarted, DeliveryAttempted
+from streams.happenings import (
+    DeliveriesStarted,
+    DeliveryAttempted,
+)
 from tests.simulation.runs import EXACTLY_ONCE, RUNS, changes, feed, lived
 from tests.simulation.story import Story, endpoint_id
 from tests.step_builders import said, told

@@ -13,7 +13,11 @@ from agents.settling import settling
 from streams.domain.ids import InvoiceId
 from streams.domain.invoice import Invoice, InvoiceState, NoticeApplied, is_cancelled, state_of
 from streams.domain.notice import Notice
-from streams.messages import InvoiceRegistered, NoticeMatched, NoticeRepeated
+from streams.happenings import NoticeRepeated
+from streams.messages import (
+    InvoiceRegistered,
+    NoticeMatched,
+)
 from tests.builders import NOW
 from tests.simulation.runs import EXACTLY_ONCE, RUNS, changes, held, lived
 from tests.simulation.story import UNKNOWN, Story

@@ -21,7 +21,11 @@ from connectors.history.sqlite import SqliteHistory
 from connectors.log.gate import Gate
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.errors import CorruptState, Unavailable
-from streams.messages import HistoryMessage, NoticeRepeated, Quarantined
+from streams.happenings import (
+    HistoryMessage,
+    NoticeRepeated,
+    Quarantined,
+)
 from streams.ports import Archived
 from tests.builders import (
     MERCHANT,
@@ -43,8 +47,7 @@ from tests.message_builders import (
 )
 
 # In the order of the fields of `Counts`.
-RECOUNT = """
-SELECT
+RECOUNT = """SELECT
     (SELECT count(*) FROM notices WHERE heard AND state != 'noted'),
     (SELECT count(*) FROM notices WHERE state = 'matched'),
     (SELECT count(*) FROM notices WHERE state = 'unmatched'),
@@ -187,14 +190,13 @@ async def test_writes_that_queue_up_are_bounded(
 ) -> None:
     monkeypatch.setattr(threads, "WRITES_WAITING_MAX", 2)
     gate = Gate(path.with_name(path.name + ".gate"))
-    gate.enter()
-    writes = [asyncio.create_task(history.mark_retried("q", NOW)) for _ in range(3)]
-    await asyncio.sleep(0)
+    with gate.held():
+        writes = [asyncio.create_task(history.mark_retried("q", NOW)) for _ in range(3)]
+        await asyncio.sleep(0)
 
-    with pytest.raises(Unavailable, match="2 writes wait already"):
-        await history.mark_retried("q", NOW)
+        with pytest.raises(Unavailable, match="2 writes wait already"):
+            await history.mark_retried("q", NOW)
 
-    gate.leave()
     await asyncio.gather(*writes)
     gate.close()
 
@@ -204,12 +206,10 @@ async def test_a_write_that_takes_too_long_is_unavailable_and_the_next_try_finds
 ) -> None:
     terms = an_invoice_terms()
     gate = Gate(path.with_name(path.name + ".gate"))
-    gate.enter()
-    with monkeypatch.context() as patched:
+    with gate.held(), monkeypatch.context() as patched:
         patched.setattr(threads, "WRITE_SECONDS_MAX", 0.01)
         with pytest.raises(Unavailable, match=r"no write in 0\.01 s"):
             await history.register_invoice(terms, content="c", shown='{"first": 1}')
-    gate.leave()
 
     row = await history.register_invoice(terms, content="c", shown='{"second": 2}')
 

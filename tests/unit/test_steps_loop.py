@@ -15,7 +15,8 @@ from agents.loop import Agent, looped, recorded_at
 from agents.step import Envelope, Result, Step
 from streams.codecs import encode
 from streams.domain.errors import CorruptState, Malformed, OverLimit
-from streams.messages import NoticeReceived, Quarantined
+from streams.happenings import Quarantined
+from streams.messages import NoticeReceived
 from streams.ports import Record
 from tests.builders import MERCHANT, NOW, a_notice, a_notice_id
 from tests.step_builders import DECODERS

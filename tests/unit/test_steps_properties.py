@@ -14,13 +14,13 @@ from streams.domain.ids import InvoiceId, NoticeId
 from streams.domain.invoice import Invoice, InvoiceTerms
 from streams.domain.notice import Notice
 from streams.domain.resolution import ReferenceRow
+from streams.happenings import NoticeRepeated
 from streams.messages import (
     InvoiceDue,
     InvoiceRegistered,
     NoticeAssigned,
     NoticeMatched,
     NoticeReceived,
-    NoticeRepeated,
     ReferenceIssued,
 )
 from streams.ports import Record

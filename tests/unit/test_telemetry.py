@@ -22,7 +22,7 @@ from streams.domain.ids import (
     NoticeId,
     NotificationId,
 )
-from streams.messages import (
+from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
     HistoryMessage,
