@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -53,7 +54,7 @@ QUICK = Plan(
     latency_seconds=3,
     sustained_rate=400,
     sustained_seconds=6,
-    search_seconds=0,
+    search_seconds=3,
     isolation_rate=100,
     isolation_seconds=4,
     isolation_rounds=1,
@@ -124,41 +125,35 @@ async def latency(bench: Bench) -> Measured:
 
 
 async def sustained(bench: Bench) -> Measured:
-    """The rate that must hold, and the highest that does."""
+    """The rate that must hold."""
     plan = bench.plan
     async with bench.world("sustained", ok_paths()) as made:
         await bench.prepare(made, int(plan.sustained_rate * plan.sustained_seconds))
-        load = await made.load(plan.sustained_rate, plan.sustained_seconds)
-        figures: Measured = {"sustained": load_figures(load)}
-        if plan.search_seconds:
-            figures["search"] = await _search(bench, made, holds(load))
-    return figures
+        return load_figures(await made.load(plan.sustained_rate, plan.sustained_seconds))
 
 
-async def _search(bench: Bench, made: World, good: bool) -> Measured:  # noqa: FBT001  # where it begins
-    """Look for the highest rate that holds: by steps until it turns, then by halves."""
+async def search(bench: Bench) -> Measured:
+    """The highest rate that holds: by steps until it turns, then by halves."""
     rate, seconds = bench.plan.sustained_rate, bench.plan.search_seconds
-    best, worst = (rate, None) if good else (0.0, rate)
+    best, worst = 0.0, math.inf
     tries: list[Measured] = []
-    while len(tries) < SEARCH_TRIES_MAX:
-        if worst is None:
-            rate = best * SEARCH_FACTOR
-        elif best:
-            rate = (best + worst) / 2
-        else:
-            rate = worst / SEARCH_FACTOR
-        rate = float(round(rate))
-        if rate < RATE_MIN or (best and worst and worst / best < SEARCH_CLOSE_ENOUGH):
-            break
-        await bench.prepare(made, int(rate * seconds))
-        load = await made.load(rate, seconds)
-        tries.append(load_figures(load))
-        bench.say(f"  {rate:.0f}/s: {'holds' if holds(load) else 'does not hold'}")
-        if holds(load):
-            best = rate
-        else:
-            worst = rate
-    return {"highest_that_holds": best, "lowest_that_does_not": worst, "tries": tries}
+    async with bench.world("search", ok_paths()) as made:
+        while len(tries) < SEARCH_TRIES_MAX and rate >= RATE_MIN:
+            await bench.prepare(made, int(rate * seconds))
+            load = await made.load(rate, seconds)
+            tries.append(load_figures(load))
+            bench.say(f"  {rate:g}/s: {'holds' if holds(load) else 'does not hold'}")
+            best, worst = (rate, worst) if holds(load) else (best, rate)
+            if worst < best * SEARCH_CLOSE_ENOUGH:
+                break
+            rate = _next_rate(best, worst)
+    return {"highest_that_holds": best, "tries": tries}
+
+
+def _next_rate(best: float, worst: float) -> float:
+    if math.isinf(worst):
+        return float(round(best * SEARCH_FACTOR))
+    return float(round((best + worst) / 2 if best else worst / SEARCH_FACTOR))
 
 
 async def isolation(bench: Bench) -> Measured:
@@ -219,6 +214,7 @@ PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {
     "start": start_up,
     "latency": latency,
     "sustained": sustained,
+    "search": search,
     "isolation": isolation,
     "restart": restart,
 }
