@@ -216,8 +216,10 @@ class _Notifier:
             for row in list(self._deliveries.values())
             if row.endpoint_id == message.endpoint_id
         )
+        # A late 410 may have put the endpoint back into the directory; now it is gone for good.
+        gone = Record(topic=DIRECTORY.name, key=message.endpoint_id.encode(), value=b"")
         facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
-        return Result(records=records, outcome="endpoint_removed", facts=facts)
+        return Result(records=(*records, gone), outcome="endpoint_removed", facts=facts)
 
     def dropped(self, message: DeliveryDropped) -> Result:
         """A delivery whose endpoint was removed ends as failed, visibly."""

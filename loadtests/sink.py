@@ -6,8 +6,8 @@ came is kept whole, so that `loadtests.verify` can check every signature afterwa
 
     python -m loadtests.sink [--port N]      prints its port as the first line
 
-`GET /count` says how many came, by path; `GET /dump/N` gives them from the Nth on (counted from
-0) as lines of JSON, in the order in which they came; `POST /reset` forgets them. Times are
+`GET /count` says how many came, by path; `GET /dump/N` gives a page of them from the Nth on
+(counted from 0) as lines of JSON, in the order in which they came; `POST /reset` forgets them. Times are
 nanoseconds of the machine's monotonic clock, which every process on it shares.
 """
 
@@ -38,6 +38,7 @@ ANSWERS = {
 }
 HEAD_BYTES_MAX = 16 * 1024
 BODY_BYTES_MAX = 1024 * 1024
+DUMP_PAGE = 5_000
 ARRIVALS_MAX = 2_000_000
 """More than this and the receiver would be what runs out of memory."""
 
@@ -62,7 +63,8 @@ class Store:
         self.counts.clear()
 
     def dump(self, first: int) -> bytes:
-        return b"".join(_line(arrival) for arrival in self.arrivals[first:])
+        page = self.arrivals[first : first + DUMP_PAGE]
+        return b"".join(_line(arrival) for arrival in page)
 
 
 def _line(arrival: Arrival) -> bytes:

@@ -178,8 +178,7 @@ class World:
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
-        _, lines = await self.receiver.ask(http_request("GET", f"/dump/{seen}"))
-        arrivals = read_dump(lines)
+        arrivals = await self._arrivals(seen)
         self.arrivals += arrivals
         first: dict[str, Arrival] = {}
         for arrival in arrivals:
@@ -206,6 +205,16 @@ class World:
                 had, since = has, time.perf_counter()
             await asyncio.sleep(POLL_SECONDS)
 
+    async def _arrivals(self, first: int) -> list[Arrival]:
+        """What came from this place on."""
+        found: list[Arrival] = []
+        while True:
+            path = f"/dump/{first + len(found)}"
+            _, lines = await self.receiver.ask(http_request("GET", path))
+            if not lines:
+                return found
+            found += read_dump(lines)
+
     async def counts(self) -> Mapping[str, int]:
         """How many webhooks came, by path."""
         _, text = await self.receiver.ask(http_request("GET", "/count"))
@@ -222,8 +231,7 @@ class World:
     async def faults(self) -> list[str]:
         """Everything that is not as it must be after all loads so far."""
         await self.quiet()
-        _, lines = await self.receiver.ask(http_request("GET", f"/dump/{len(self.arrivals)}"))
-        self.arrivals += read_dump(lines)
+        self.arrivals += await self._arrivals(len(self.arrivals))
         by_path: dict[str, list[Arrival]] = {}
         for arrival in self.arrivals:
             by_path.setdefault(arrival.path, []).append(arrival)

@@ -13,6 +13,7 @@ from faust.tables.manager import TableManager
 from agents.archiving import Observe as ObserveArchived
 from agents.archiving import OnOutage, archiving
 from agents.deadlines import Deadlines
+from agents.gathering import Gathering
 from agents.loop import FailStop, Report, Units, looped
 from agents.notifying import Lanes, notifying
 from agents.resolving import resolving
@@ -42,6 +43,8 @@ from tables.references import references_table
 from tables.table import TypedTable
 
 ROWS_PER_TURN = 1_000
+GATHER_SECONDS = 0.05
+"""Nobody waits for history as merchants wait for a webhook: fewer and larger transactions."""
 BATCHED_STAGE = "archiving"
 """It writes elsewhere and has no outputs: Faust commits its position once a batch is stored."""
 
@@ -74,6 +77,8 @@ class KeshikomiApp(faust.App):
     """Each topic is read by one group, whichever stages share a process."""
 
     group_of_topic = group_of_topic()
+    gather_seconds = 0.0
+    """How long the log may let records gather before it hands them out."""
     unit_topics = frozenset(
         topic.name for topic in TOPICS if topic.stage not in {None, BATCHED_STAGE}
     )
@@ -107,6 +112,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: LanesService | None = None
         self._deadlines: Deadlines | None = None
+        self._gathering = Gathering(self._append)
         self._after_recovery: list[Callable[[], Awaitable[None]]] = []
         self.app = KeshikomiApp(
             f"keshikomi-{'-'.join(parts.stages)}",
@@ -130,6 +136,8 @@ class Worker:
             "notifying": self._notifying,
             "archiving": self._archiving,
         }
+        if list(parts.stages) == [BATCHED_STAGE]:
+            self.app.gather_seconds = GATHER_SECONDS
         for stage in parts.stages:
             makers[stage]()
 
@@ -209,7 +217,7 @@ class Worker:
         return await self.log_file.append(records)
 
     async def _publish_attempt(self, made: AttemptMade) -> None:
-        await self._append([record(NOTIFICATIONS, made.merchant_id, made)])
+        await self._gathering.append(record(NOTIFICATIONS, made.merchant_id, made))
 
     # -- life
 

@@ -107,8 +107,8 @@ def an_invoice_due(*, terms: InvoiceTerms) -> InvoiceDue:
 
 
 def messages(records: Iterable[Record]) -> list[object]:
-    """What the records say, each read as its topic's readers do."""
-    return [DECODERS[record.topic](record.value) for record in records]
+    """What the records say, each read as its topic's readers do; a removal says nothing."""
+    return [DECODERS[record.topic](record.value) for record in records if record.value]
 
 
 def said(records: Iterable[Record], kind: type[M]) -> list[M]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import EnumMeta
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
@@ -69,3 +75,41 @@ def some_terms() -> st.SearchStrategy[InvoiceTerms]:
         policies,
         st.sampled_from([DUE_AT, DUE_AT, NOW - timedelta(days=1)]),
     )
+
+
+# --- any value of a type
+
+ATOMS: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+    int: st.integers(-(2**53), 2**53),
+    float: st.floats(0, 1),
+    bool: st.booleans(),
+    type(None): st.none(),
+    datetime: st.datetimes(
+        min_value=datetime(2000, 1, 1),  # noqa: DTZ001  # the zone is given beside
+        max_value=datetime(2099, 1, 1),  # noqa: DTZ001  # the zone is given beside
+        timezones=st.just(UTC),
+    ),
+}
+
+
+@cache
+def any_of(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value that the annotation allows, as the product makes them: tuples, dicts and UTC."""
+    parameters = get_args(kind)
+    if isinstance(kind, NewType):
+        strategy = any_of(kind.__supertype__)
+    elif isinstance(kind, EnumMeta) or get_origin(kind) is Literal:
+        strategy = st.sampled_from(parameters or list(kind))
+    elif get_origin(kind) in {UnionType, Union}:
+        strategy = st.one_of([any_of(part) for part in parameters])
+    elif get_origin(kind) is tuple:
+        strategy = st.lists(any_of(parameters[0]), max_size=2).map(tuple)
+    elif get_origin(kind) is Mapping:
+        strategy = st.dictionaries(any_of(parameters[0]), any_of(parameters[1]), max_size=2)
+    elif isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        strategy = st.builds(kind, **{part.name: any_of(hints[part.name]) for part in fields(kind)})
+    else:
+        strategy = ATOMS[kind]
+    return strategy

@@ -165,7 +165,7 @@ class SqliteHistory:
         )
 
     async def has_notice(self, notice_id: NoticeId) -> bool:
-        return await self._readers.read(partial(lookups.has_notice, notice_id=notice_id))
+        return self._readers.peek(partial(lookups.has_notice, notice_id=notice_id))
 
     async def raw_notice(self, notice_id: NoticeId) -> NoticeAccepted | None:
         return await self._readers.read(partial(lookups.raw_notice, notice_id=notice_id))

@@ -42,6 +42,8 @@ class Consumer(FaustConsumer):
         self._generation = 0
         self._membership = Membership(self.log_file, self.transport.group_of)
         self._doorbell = Doorbell(self.log_file)
+        # Who is in no hurry reads many records at once, and leaves the processor to others.
+        self._gather_seconds: float = getattr(self.app, "gather_seconds", 0.0)
 
     @property
     def _producer(self) -> Producer:
@@ -232,10 +234,10 @@ class Consumer(FaustConsumer):
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as in Faust
-                elif await self._hand_out():
-                    await asyncio.sleep(0)
                 else:
-                    await self._doorbell.wait()
+                    if not await self._hand_out():
+                        await self._doorbell.wait()
+                    await asyncio.sleep(self._gather_seconds)
         except asyncio.CancelledError:
             if not self.app.should_stop:
                 raise

@@ -90,7 +90,7 @@ class Process:
         try:
             result = self.step(envelope)
         except RemoteError as error:
-            result = quarantine(self.topic, envelope, error)
+            result = quarantine(envelope, error)
         changes = [change for table in self.tables for change in table.changes]
         for table in self.tables:
             table.changes.clear()

@@ -2,108 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 
-from agents.notifying import notifying
-from agents.step import Result
 from streams.domain.delivery import (
     ATTEMPTS_MAX,
     Attempt,
-    Delivery,
     DeliveryStatus,
-    Endpoint,
     EndpointStatus,
 )
-from streams.domain.ids import DeliveryId, EndpointId
-from streams.happenings import DeliveriesStarted, DeliveryAttempted
+from streams.happenings import DeliveriesStarted
 from streams.messages import (
-    AttemptMade,
-    DeliveryDropped,
-    EndpointRemoved,
     EndpointSet,
-    Notified,
     ResendRequested,
 )
 from tests.builders import (
     ENDPOINT,
     MERCHANT,
     NOW,
-    a_delivery,
-    a_notification,
-    an_attempt,
     an_endpoint,
 )
-from tests.step_builders import an_envelope, messages, said
-
-KEY = MERCHANT.encode()
-OTHER = EndpointId("ep_other")
-SECOND = timedelta(seconds=1)
-TOLD = Notified(merchant_id=MERCHANT, notifications=(a_notification(),))
-DELIVERY = a_delivery()
-ROW = DELIVERY.delivery_id.encode()
-
-
-@dataclass
-class FakeLanes:
-    """What was offered and not withdrawn, and the endpoints that are known."""
-
-    offered: dict[DeliveryId, Delivery] = field(default_factory=dict)
-    endpoints: dict[EndpointId, Endpoint] = field(default_factory=dict)
-
-    def offer(self, delivery: Delivery) -> None:
-        self.offered[delivery.delivery_id] = delivery
-
-    def withdraw(self, delivery_id: DeliveryId) -> None:
-        self.offered.pop(delivery_id, None)
-
-    def set_endpoint(self, endpoint: Endpoint) -> None:
-        self.endpoints[endpoint.endpoint_id] = endpoint
-
-    def remove_endpoint(self, endpoint_id: EndpointId) -> None:
-        self.endpoints.pop(endpoint_id, None)
-
-
-class Desk:
-    """The step with dicts for its tables."""
-
-    def __init__(self, *endpoints: Endpoint) -> None:
-        self.endpoints: dict[bytes, tuple[Endpoint, ...]] = {}
-        self.deliveries: dict[bytes, Delivery] = {}
-        self.lanes = FakeLanes()
-        self._step = notifying(
-            endpoints=self.endpoints, deliveries=self.deliveries, lanes=self.lanes
-        )
-        for endpoint in endpoints:
-            self.read(EndpointSet(endpoint=endpoint))
-
-    def read(self, message: object, *, traceparent: str = "") -> Result:
-        return self._step(
-            an_envelope(message, key=KEY, topic="notifications", traceparent=traceparent)
-        )
-
-    @property
-    def pending(self) -> list[Delivery]:
-        """What is pending; the lanes must know the same."""
-        rows = list(self.deliveries.values())
-        assert rows == list(self.lanes.offered.values())
-        return rows
-
-
-def made(attempt: Attempt, *, delivery: Delivery = DELIVERY, fraction: float = 0.5) -> AttemptMade:
-    return AttemptMade(
-        merchant_id=MERCHANT,
-        delivery_id=delivery.delivery_id,
-        attempt=attempt,
-        fraction=fraction,
-        first_attempt_at=NOW,
-        round=delivery.round,
-    )
-
-
-OK, BAD, GONE = an_attempt(), an_attempt(status_code=500), an_attempt(status_code=410)
+from tests.notifying_desk import (
+    BAD,
+    DELIVERY,
+    GONE,
+    KEY,
+    OK,
+    OTHER,
+    SECOND,
+    TOLD,
+    Desk,
+    ended,
+    made,
+)
+from tests.step_builders import messages
 
 
 @pytest.fixture
@@ -112,11 +45,6 @@ def desk() -> Desk:
     desk = Desk(an_endpoint())
     desk.read(TOLD)
     return desk
-
-
-def ended(result: Result) -> DeliveryAttempted:
-    (message,) = said(result.records, DeliveryAttempted)
-    return message
 
 
 # --- fanning out
@@ -257,87 +185,3 @@ def test_410_for_a_delivery_that_is_over_disables_nothing(desk: Desk) -> None:
 
     assert desk.endpoints == {KEY: (an_endpoint(),)}
     assert len(result.records) == 1
-
-
-# --- endpoints
-
-
-def test_a_changed_endpoint_replaces_itself_alone() -> None:
-    other = an_endpoint(endpoint=OTHER)
-    desk = Desk(an_endpoint(), other)
-    changed = an_endpoint(url="https://new.example")
-
-    result = desk.read(EndpointSet(endpoint=changed))
-
-    assert desk.endpoints == {KEY: (other, changed)}
-    assert desk.lanes.endpoints == {ENDPOINT: changed, OTHER: other}
-    assert result.outcome == "endpoint_enabled"
-
-
-REMOVED = EndpointRemoved(merchant_id=MERCHANT, endpoint_id=ENDPOINT, at=NOW + SECOND)
-DROPPED = DeliveryDropped(
-    merchant_id=MERCHANT, delivery_id=DELIVERY.delivery_id, round=0, at=NOW + SECOND
-)
-
-
-def test_what_is_pending_for_a_removed_endpoint_is_dropped_and_nothing_else() -> None:
-    other = an_endpoint(endpoint=OTHER)
-    desk = Desk(an_endpoint(), other)
-    desk.read(TOLD)
-
-    result = desk.read(REMOVED)
-
-    assert desk.endpoints == {KEY: (other,)}
-    assert desk.lanes.endpoints == {OTHER: other}
-    assert messages(result.records) == [DROPPED]
-    assert [record.topic for record in result.records] == ["notifications"]
-
-
-def test_a_replayed_removal_drops_again_what_is_still_there(desk: Desk) -> None:
-    first = desk.read(REMOVED)
-
-    assert desk.read(REMOVED).records == first.records
-
-
-def test_a_dropped_delivery_has_visibly_failed_also_when_it_is_replayed(desk: Desk) -> None:
-    desk.read(REMOVED)
-
-    first = desk.read(DROPPED)
-    again = desk.read(DROPPED)
-
-    assert desk.pending == []
-    assert (ended(first).status, ended(first).attempt) == (DeliveryStatus.FAILED, None)
-    assert (ended(first).reason, ended(first).at) == ("endpoint_removed", NOW + SECOND)
-    assert again.records == first.records
-
-
-def test_a_drop_of_an_earlier_round_leaves_the_resent_delivery(desk: Desk) -> None:
-    again = replace(DELIVERY, round=1)
-    desk.read(ResendRequested(delivery=again))
-
-    desk.read(DROPPED)
-
-    assert desk.pending == [again]
-
-
-# --- resending
-
-
-def test_a_finished_delivery_is_made_again_from_its_first_attempt(desk: Desk) -> None:
-    desk.read(made(OK))
-    again = replace(DELIVERY, round=1)
-
-    result = desk.read(ResendRequested(delivery=again))
-
-    assert desk.pending == [again]
-    assert result.outcome == "resend"
-
-
-def test_a_resend_whose_endpoint_was_removed_has_failed_at_once(desk: Desk) -> None:
-    desk.read(made(OK))
-    desk.read(REMOVED)
-
-    result = desk.read(ResendRequested(delivery=replace(DELIVERY, round=1)))
-
-    assert desk.pending == []
-    assert (ended(result).round, ended(result).status) == (1, DeliveryStatus.FAILED)
