@@ -7,8 +7,8 @@ came is kept whole, so that `loadtests.verify` can check every signature afterwa
     python -m loadtests.sink [--port N]      prints its port as the first line
 
 `GET /count` says how many came, by path; `GET /dump/N` gives a page of them from the Nth on
-(counted from 0) as lines of JSON, in the order in which they came; `POST /reset` forgets them. Times are
-nanoseconds of the machine's monotonic clock, which every process on it shares.
+(counted from 0) as lines of JSON, in the order in which they came; `POST /reset` forgets them.
+Times are nanoseconds of the machine's monotonic clock, which every process on it shares.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from typing import cast
 
 import orjson
 import uvloop
+
+from ops.supervisor import die_with_supervisor
 
 ANSWERS = {
     status: b"HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n" % (status, reason)
@@ -188,6 +190,7 @@ async def _serve(port: int) -> None:
 
 
 def main() -> int:
+    die_with_supervisor()
     parser = argparse.ArgumentParser(description="Receive webhooks and remember them.")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
     uvloop.run(_serve(parser.parse_args().port))

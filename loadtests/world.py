@@ -22,6 +22,7 @@ from loadtests.merchants import TOLD, Merchant
 from loadtests.processes import Watch, tree
 from loadtests.verify import Arrival, check_audit, check_feed, check_webhooks, read_dump
 from ops.demo_product import Product, start
+from ops.settings import SUPERVISED_BY
 from streams.clock import system_clock
 
 ADMIN_KEY = "bench-admin-key-0123456789"
@@ -272,7 +273,9 @@ class World:
 async def world(folder: Path, name: str, *, merchants: Sequence[str]) -> AsyncIterator[World]:
     """A ready product in a directory of its own, with merchants whose servers are at the paths."""
     sink = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "loadtests.sink"), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "loadtests.sink"),
+        env={**os.environ, SUPERVISED_BY: str(os.getpid())},
+        stdout=asyncio.subprocess.PIPE,
     )
     assert sink.stdout is not None
     sink_port = int(await sink.stdout.readline())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,12 +50,15 @@ def run_demo(settings: Settings, payments: int) -> int:  # noqa: ARG001  # every
     stage = Stage(console, [each for _, group in cast for each in group], is_live=is_live)
     try:
         return asyncio.run(_demo(stage, cast))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 1
 
 
 async def _demo(stage: Stage, cast: Cast) -> int:
     admin_key = secrets.token_hex(16)
+    ourselves = asyncio.current_task()
+    assert ourselves is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ourselves.cancel)
     with tempfile.TemporaryDirectory(prefix="keshikomi-demo-") as folder:
         environment = _environment(admin_key)
         stage.say("starting the product (keshikomi up) ...")
@@ -92,9 +96,10 @@ async def _show(stage: Stage, cast: Cast, product: Product, shop: Shop, admin_ke
     results = list(verdicts(cast))
     stage.say("")
     for is_right, sentence in results:
-        stage.say(f"{'PASS' if is_right else 'FAIL'}  {sentence}")
+        word, style = ("PASS", "green") if is_right else ("FAIL", "red")
+        stage.say(f"{word}  {sentence}", style)
     for fault in faults:
-        stage.say(f"FAIL  {fault}")
+        stage.say(f"FAIL  {fault}", "red")
     stage.say("")
     for sentence in [*(sums(counts) if counts else []), _of_shop(shop), delays(payments)]:
         stage.say(sentence)

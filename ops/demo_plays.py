@@ -40,7 +40,8 @@ class Payment:
 
     def tell(self, left: float, told: Told) -> None:
         """Note the outcome, and the time from the notice to its webhook."""
-        self.outcome = f"{told.outcome or '-'}, invoice {told.status or 'unknown'}"
+        invoice = f"invoice {told.status}" if told.status else "no invoice"
+        self.outcome = f"{told.outcome}, {invoice}"
         self.ms = (told.at - left) * 1_000
 
 

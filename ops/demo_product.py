@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from ops.settings import SUPERVISED_BY
 from streams.clock import monotonic_seconds
 
 HOST = "127.0.0.1"
@@ -103,7 +105,8 @@ async def start(data: Path, *, environment: Mapping[str, str], port: int | None 
     with log_path.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ops.cli", "up", "--data", str(data), "--port", str(port)),
-            env=dict(environment),
+            # Should we be killed, it must not stay behind.
+            env={**environment, SUPERVISED_BY: str(os.getpid())},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -14,6 +14,7 @@ from ops.demo_scenes import Scene
 
 ROWS_SPARE = 8
 ROWS_MIN = 5
+ROWS_AT_END_MAX = 200
 FRAMES_PER_SECOND = 8
 
 
@@ -41,9 +42,9 @@ class Stage:
             rows = self._table(everything=True)
             self._console.print(rows)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str = "") -> None:
         """A line of its own."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, style=style, highlight=False, markup=False)
 
     def begin(self, payments: Sequence[Payment]) -> None:
         """These payments are being made."""
@@ -63,7 +64,8 @@ class Stage:
         for name in ("channel", "what happened", "outcome"):
             table.add_column(name, overflow="ellipsis", no_wrap=True)
         table.add_column("ms to webhook", justify="right")
-        room = len(self._begun) if everything else max(self._console.height - ROWS_SPARE, ROWS_MIN)
+        room = max(self._console.height - ROWS_SPARE, ROWS_MIN)
+        room = ROWS_AT_END_MAX if everything else room
         for payment in self._begun[-room:]:
             style = "red" if payment.problem else "" if payment.is_done else "dim"
             table.add_row(*cells(payment), style=style)

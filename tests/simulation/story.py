@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from agents.step import record
-from streams.domain.delivery import Endpoint, EndpointStatus
+from streams.domain.delivery import EndpointStatus
 from streams.domain.ids import EndpointId, InvoiceId, MerchantId, NoticeId
 from streams.domain.invoice import InvoiceTerms, ReleaseOn, ReleasePolicy
 from streams.domain.notice import Notice, NoticeKind
@@ -29,6 +29,8 @@ MERCHANTS = (MerchantId("mer_a"), MerchantId("mer_b"))
 INVOICES_PER_MERCHANT = 5
 AMOUNT_YEN = 1_000
 POLICIES = (ReleasePolicy(), ReleasePolicy(release_on=ReleaseOn.CONFIRMED))
+EXTRAS = ("extra-1", "extra-2", "extra-3")
+"""Endpoints that are removed again; the endpoint "main" stays."""
 UNKNOWN = "nobody's"
 """A reference that is never issued: what comes for it waits for a person."""
 
@@ -42,8 +44,10 @@ class Story:
     world: World
     accepted: dict[NoticeId, Notice] = field(default_factory=dict)
     repeats: int = 0
+    cancels: int = 0
     registered: dict[InvoiceId, InvoiceTerms] = field(default_factory=dict)
     owners: dict[str, InvoiceId] = field(default_factory=dict)
+    extras: set[tuple[MerchantId, str]] = field(default_factory=set)
 
     def acts(self) -> list[Act]:
         random, acts = self.world.random, list[Act]()
@@ -53,10 +57,11 @@ class Story:
             for payment in range(random.randint(1, 3)):
                 acts += self._payment(f"{terms.invoice_number}/{payment}", terms)
         acts += self._payment("lost/0", None) + self._payment("lost/1", None)
-        acts += [self.cancel] * 3 + [self.assign] * 3
+        acts += [self.cancel] * 12 + [self.assign] * 4
         acts += [act for merchant in MERCHANTS for act in self._endpoint_acts(merchant)]
         random.shuffle(acts)
-        return [partial(self.set_endpoint, merchant, "main") for merchant in MERCHANTS] + acts
+        names = ["main", *EXTRAS]
+        return [partial(self.set_endpoint, m, name) for m in MERCHANTS for name in names] + acts
 
     def _terms(self, merchant: MerchantId, number: int) -> InvoiceTerms:
         name, hours = f"{merchant}-{number}", self.world.random.choice([-1, 1, 2, 5, 500])
@@ -91,8 +96,7 @@ class Story:
     def _endpoint_acts(self, merchant: MerchantId) -> list[Act]:
         disabled = EndpointStatus.DISABLED
         return [
-            partial(self.set_endpoint, merchant, "extra"),
-            partial(self.remove_endpoint, merchant, "extra"),
+            *[partial(self.remove_endpoint, merchant)] * len(EXTRAS),
             partial(self.set_endpoint, merchant, "main", status=disabled),
             *[partial(self.set_endpoint, merchant, "main")] * 2,
         ]
@@ -117,7 +121,8 @@ class Story:
     def cancel(self) -> None:
         if self.registered:
             terms = self.world.random.choice(list(self.registered.values()))
-            asked = a_cancel_requested(terms=terms, request_id=f"req_{self.world.now}")
+            self.cancels += 1
+            asked = a_cancel_requested(terms=terms, request_id=f"req_{self.cancels}")
             self.world.log.append([record(INVOICES, terms.invoice_id, asked)])
 
     def assign(self) -> None:
@@ -139,7 +144,9 @@ class Story:
         *,
         status: EndpointStatus = EndpointStatus.ENABLED,
     ) -> None:
-        endpoint: Endpoint = an_endpoint(
+        if name in EXTRAS:
+            self.extras.add((merchant, name))
+        endpoint = an_endpoint(
             endpoint=endpoint_id(merchant, name),
             merchant=merchant,
             types=() if name == "main" else ("invoice.*",),
@@ -149,11 +156,15 @@ class Story:
         said = EndpointSet(endpoint=endpoint)
         self.world.log.append([record(NOTIFICATIONS, merchant, said)])
 
-    def remove_endpoint(self, merchant: MerchantId, name: str) -> None:
-        removed = EndpointRemoved(
-            merchant_id=merchant, endpoint_id=endpoint_id(merchant, name), at=self.world.now
-        )
-        self.world.log.append([record(NOTIFICATIONS, merchant, removed)])
+    def remove_endpoint(self, merchant: MerchantId) -> None:
+        mine = sorted(extra for extra in self.extras if extra[0] == merchant)
+        if mine:
+            extra = self.world.random.choice(mine)
+            self.extras.remove(extra)
+            removed = EndpointRemoved(
+                merchant_id=merchant, endpoint_id=endpoint_id(*extra), at=self.world.now
+            )
+            self.world.log.append([record(NOTIFICATIONS, merchant, removed)])
 
 
 def endpoint_id(merchant: MerchantId, name: str) -> EndpointId:

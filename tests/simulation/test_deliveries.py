@@ -81,8 +81,13 @@ def test_history_knows_the_end_of_every_delivery_that_is_not_pending(run: str) -
     story = lived(run)
 
     pending = {row.delivery_id for row in story.world.deliveries.values()}
-    for delivery, statuses in standings(story).items():
-        assert delivery in pending or statuses & FINAL
+    known = standings(story)
+    endless = {one for one, statuses in known.items() if not statuses & FINAL} - pending
+    if run not in EXACTLY_ONCE:
+        # Two changelogs go their own ways: the removal of an endpoint may outlive the rows that
+        # were to be dropped with it. Nobody waits for these deliveries any more.
+        endless &= {delivery_id(one.notification_id, main_endpoint(one)) for one in feed(story)}
+    assert endless == set()
 
 
 @pytest.mark.parametrize("run", RUNS)

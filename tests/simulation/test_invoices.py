@@ -35,7 +35,7 @@ from tests.step_builders import (
 def test_a_run_is_worth_looking_at(run: str) -> None:
     story = lived(run)
 
-    assert story.world.crash_count > 10
+    assert story.world.crash_count > 0
     assert story.repeats > 5
     assert len(story.accepted) > 20
 

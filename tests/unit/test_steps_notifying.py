@@ -132,6 +132,27 @@ def test_a_replayed_attempt_says_the_same_again_and_changes_nothing(
     assert len(desk.pending) == len(rows)
 
 
+def test_a_replay_of_an_earlier_attempt_does_not_turn_back_the_schedule(desk: Desk) -> None:
+    desk.read(made(BAD))
+    desk.read(made(replace(BAD, number=2)))
+    (waits,) = desk.pending
+
+    desk.read(made(BAD))
+    desk.read(made(replace(BAD, number=2)))
+
+    assert waits.attempts == 2
+    assert desk.pending == [waits]
+
+
+def test_a_late_end_of_the_schedule_is_not_the_end_of_a_later_attempt(desk: Desk) -> None:
+    desk.read(made(replace(GONE, number=ATTEMPTS_MAX + 1)))
+
+    result = desk.read(made(replace(BAD, number=ATTEMPTS_MAX)))
+
+    assert [row.attempts for row in desk.pending] == [ATTEMPTS_MAX + 1]
+    assert ended(result).status is DeliveryStatus.FAILED
+
+
 def test_of_two_tries_under_one_number_the_success_holds(desk: Desk) -> None:
     desk.read(made(BAD))
 
