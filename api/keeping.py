@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 from connectors.channel import Account, Channel
@@ -12,6 +13,7 @@ from streams.domain.masking import mask_card_numbers
 ENCODINGS = ("utf-8", "cp932", "latin-1")
 """In this order; every byte is something in the last one."""
 MASK = b"*"
+SECRETS_KNOWN_MAX = 4_096
 
 
 def kept_raw(
@@ -41,9 +43,15 @@ def _without_secrets(raw: bytes, account: Account, channel: Channel) -> bytes:
     for field in channel.config:
         value = account.config.get(field.name)
         if field.secret and value:
-            for written in {value, quote(value, safe=""), quote_plus(value)}:
-                raw = raw.replace(written.encode(), MASK * len(written))
+            for written in _written(value):
+                raw = raw.replace(written, MASK * len(written))
     return raw
+
+
+@lru_cache(maxsize=SECRETS_KNOWN_MAX)
+def _written(secret: str) -> frozenset[bytes]:
+    """How a secret may stand in a body."""
+    return frozenset(text.encode() for text in (secret, quote(secret, safe=""), quote_plus(secret)))
 
 
 def _without_cards(raw: bytes) -> bytes:
