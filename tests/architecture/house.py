@@ -65,7 +65,7 @@ RULES = (
         exempt={
             "ops/settings.py": "the only reader",
             "ops/supervisor.py": "hands the environment on to the processes that it starts",
-            "ops/demo/": "starts the product with an environment of its own",
+            "ops/demo.py": "starts the product with an environment of its own",
             "loadtests/": "start the product with an environment of their own",
         },
     ),
