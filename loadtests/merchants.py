@@ -26,7 +26,6 @@ class Merchant:
     notice_path: str
     channel_secret: str
     endpoint_secret: str
-    invoices: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
 

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class World:
         self.merchants: list[Merchant] = []
         self.arrivals: list[Arrival] = []
         self._numbers = 0
+        self._unpaid: deque[tuple[Merchant, str]] = deque()
 
     # --- the API
 
@@ -123,7 +125,7 @@ class World:
             merchant = chosen[self._numbers % len(chosen)]
             self._numbers += 1
             number = f"ORD-{self._numbers:07d}"
-            merchant.invoices.append(number)
+            self._unpaid.append((merchant, number))
             requests.append(merchant.invoice_request(number, due_at))
         begun = time.perf_counter()
         lanes = [
@@ -154,12 +156,11 @@ class World:
     # --- a load
 
     def notices(self, count: int) -> tuple[list[bytes], list[str], list[Merchant]]:
-        """Requests that pay registered invoices, in turn for each merchant."""
+        """Requests that pay invoices in the order in which they were registered."""
         paid_at = system_clock().isoformat()
         requests, references, owners = [], [], []
-        for place in range(count):
-            merchant = self.merchants[place % len(self.merchants)]
-            reference = merchant.invoices.pop(0)
+        for _ in range(count):
+            merchant, reference = self._unpaid.popleft()
             requests.append(merchant.notice_request(reference, paid_at))
             references.append(reference)
             owners.append(merchant)

@@ -24,13 +24,14 @@ class Doorbell:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bell: Bell | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._listens = False
 
     def hang(self) -> None:
         """Begin to listen."""
         self._loop = asyncio.get_running_loop()
         self._log_file.listen(self._heard_in_thread)
         self._bell = self._log_file.hang_bell()
-        self._loop.add_reader(self._bell.fileno(), self._heard_from_outside)
+        self._listen()
         self._look_anyway()
 
     def take_down(self) -> None:
@@ -38,7 +39,7 @@ class Doorbell:
         if self._loop is None or self._bell is None:
             return
         self._log_file.ignore(self._heard_in_thread)
-        self._loop.remove_reader(self._bell.fileno())
+        self._ignore()
         self._bell.close()
         self._bell = None
         if self._timer is not None:
@@ -52,6 +53,9 @@ class Doorbell:
     def quiet(self) -> None:
         """Whoever looks now sees everything that rang before."""
         self._rung.clear()
+        if not self._listens and self._bell is not None:
+            self._bell.answer()
+            self._listen()
 
     async def wait(self) -> None:
         """Wait for the next ring, or return at once when there was one since `quiet`."""
@@ -61,9 +65,20 @@ class Doorbell:
         if self._loop is not None and not self._rung.is_set():
             call_soon(self._loop, self._rung.set)
 
+    def _listen(self) -> None:
+        if self._loop is not None and self._bell is not None:
+            self._loop.add_reader(self._bell.fileno(), self._heard_from_outside)
+            self._listens = True
+
+    def _ignore(self) -> None:
+        if self._listens and self._loop is not None and self._bell is not None:
+            self._loop.remove_reader(self._bell.fileno())
+        self._listens = False
+
     def _heard_from_outside(self) -> None:
-        if self._bell is not None and self._bell.answer():
-            self._rung.set()
+        # One ring is enough until somebody looks: thousands may follow in that time.
+        self._ignore()
+        self._rung.set()
 
     def _look_anyway(self) -> None:
         if self._loop is not None:
