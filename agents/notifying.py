@@ -114,7 +114,9 @@ class _Notifier:
         facts = {"merchant_id": merchant_id, "deliveries": len(started)}
         if not started:
             return Result(outcome="nobody_to_tell", facts=facts)
-        said = DeliveriesStarted(merchant_id=merchant_id, deliveries=tuple(started))
+        # The bodies are in history already, with the events.
+        rows = tuple(replace(delivery, body="") for delivery in started)
+        said = DeliveriesStarted(merchant_id=merchant_id, deliveries=rows)
         records = (record(HISTORY, merchant_id, said),)
         return Result(records=records, outcome=outcome, facts=facts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -14,6 +15,8 @@ from ops.settings import Settings
 from streams.clock import system_clock
 
 EXIT_FAIL_STOP = 70
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Python's own (700, 10, 10) suits scripts; see `settle_memory`."""
 OPEN_FILES = 65_536
 """Connections are files; the usual 1,024 would end deliveries to many merchants."""
 
@@ -48,6 +51,17 @@ def raise_open_files() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def settle_memory() -> None:
+    """Take what start-up made out of the garbage collector's sight, and let it look less often.
+
+    A full collection over hundreds of thousands of imported objects and table rows holds up every
+    notice for tens of milliseconds, and finds nothing: steps leave no cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def stop_signal() -> None:

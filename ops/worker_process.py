@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ from connectors.sealing import Sealer
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
 from ops.engines import partitions_of, setup
-from ops.process import fail_stop, make_sender, stop_signal
+from ops.process import fail_stop, make_sender, settle_memory, stop_signal
 from ops.settings import Settings
 from ops.supervisor import report_ready
 from ops.telemetry import Telemetry
@@ -29,6 +30,8 @@ from streams.domain.errors import Unavailable
 from streams.ports import History
 
 GAUGE_SECONDS = 1.0
+HISTORY_NICENESS = 10
+"""A merchant waits for the webhook, nobody for the row: history takes what is left of a core."""
 UPKEEP_SECONDS = 30.0
 EXPIRE_SECONDS = 3_600.0
 
@@ -37,6 +40,8 @@ logger = logging.getLogger("keshikomi")
 
 async def work(settings: Settings, stages: Sequence[str]) -> None:
     """Run the stages until a signal ends them; what is under way becomes durable first."""
+    if list(stages) == [BATCHED_STAGE]:
+        os.nice(HISTORY_NICENESS)
     setup(settings)
     telemetry = Telemetry()
     async with AsyncExitStack() as ends:
@@ -55,6 +60,7 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
         if history is not None:
             chores += [_keep_log(worker), _keep_history(history, settings)]
         async with _running(chores):
+            settle_memory()
             report_ready()
             await stop_signal()
 

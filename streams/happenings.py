@@ -84,7 +84,7 @@ class InvoiceChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveriesStarted:
-    """Notifications on their way to the endpoints that want them."""
+    """Notifications on their way to the endpoints that want them; without their bodies."""
 
     merchant_id: MerchantId
     deliveries: tuple[Delivery, ...]
