@@ -11,6 +11,8 @@ from streams.topics import STAGES
 DEMO_PAYMENTS_DEFAULT = 60
 DEMO_PAYMENTS_MAX = 1_000_000
 EVERY_STAGE = "all"
+URL_DEFAULT = "http://127.0.0.1:8080"
+NUMBER_MAX = 9_999_999_999
 
 Command = Callable[[argparse.Namespace], int]
 SubParsers = Any
@@ -27,6 +29,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     words = top.add_subparsers(metavar="COMMAND", required=True)
     _running(Adder(words, commands))
     _looking(Adder(words, commands))
+    _simulate(Adder(words, commands))
     quarantine = words.add_parser("quarantine", help="what could not be used: list, show, retry")
     _quarantine(Adder(quarantine.add_subparsers(metavar="ACTION", required=True), commands))
     return top
@@ -113,6 +116,34 @@ def _looking(adder: Adder) -> None:
         "keshikomi audit || alert",
         as_json=True,
     )
+
+
+def _simulate(adder: Adder) -> None:
+    example = (
+        'keshikomi simulate --account ca_0123 --config \'{"secret": "..."}\''
+        " --reference 'ORD-{n}' --amount-yen 1000 --rate 20 --count 100"
+    )
+    simulate = adder.add(
+        "simulate", "send notices of a channel account at a rate", example, as_json=True
+    )
+    simulate.add_argument("--url", default=URL_DEFAULT, help=f"the API ({URL_DEFAULT})")
+    simulate.add_argument("--account", metavar="ID", required=True, help="the channel account")
+    simulate.add_argument(
+        "--config", metavar="JSON", required=True, help="its configuration: it signs the notices"
+    )
+    simulate.add_argument("--format", default="generic", help="its format (generic), gmo or sbps")
+    simulate.add_argument("--reference", required=True, help="{n} in it counts up")
+    simulate.add_argument("--amount-yen", type=_positive, required=True, metavar="YEN")
+    simulate.add_argument("--kind", default=None, help="preliminary, confirmed, ...")
+    simulate.add_argument("--rate", type=_positive, default=10, metavar="N", help="a second (10)")
+    simulate.add_argument("--count", type=_positive, default=10, metavar="N", help="in all (10)")
+    simulate.add_argument("--first", type=_positive, default=1, metavar="N", help="first {n} (1)")
+
+
+def _positive(given: str) -> int:
+    if not (given.isascii() and given.isdigit() and 1 <= int(given) <= NUMBER_MAX):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {NUMBER_MAX}")
+    return int(given)
 
 
 def _quarantine(adder: Adder) -> None:

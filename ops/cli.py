@@ -170,6 +170,40 @@ def audit(given: argparse.Namespace) -> int:
     return asyncio.run(run())
 
 
+def simulate(given: argparse.Namespace) -> int:
+    """Send notices as a provider does."""
+    from ops.simulate import Simulation  # noqa: PLC0415  # no other command needs an HTTP client
+    from ops.simulate import simulate as send  # noqa: PLC0415  # the same
+
+    try:
+        config = orjson.loads(given.config)
+    except orjson.JSONDecodeError as error:
+        _complain(f"--config is not JSON: {error}")
+        return WRONG_USE
+    once = "confirmed" if given.format == "gmo" else "preliminary"
+    simulation = Simulation(
+        url=given.url.rstrip("/"),
+        account_id=given.account,
+        format=given.format,
+        config=config,
+        reference=given.reference,
+        amount_yen=given.amount_yen,
+        kind=given.kind or once,
+        rate=given.rate,
+        count=given.count,
+        first=given.first,
+    )
+    outcome = asyncio.run(send(simulation, clock=system_clock))
+    if given.json:
+        _tell(asdict(outcome))
+    else:
+        print(f"{outcome.accepted} of {outcome.sent} accepted in {outcome.seconds} s;", end=" ")
+        print(f"answered within {outcome.p50_ms} ms (p50), {outcome.p99_ms} ms (p99)")
+        for word, times in outcome.refused.items():
+            print(f"{times} not accepted: {word}")
+    return DONE if outcome.accepted == outcome.sent else FAILED
+
+
 def quarantine_list(given: argparse.Namespace) -> int:
     """List what is in quarantine."""
 
@@ -233,6 +267,7 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "setup": setup,
     "audit": audit,
+    "simulate": simulate,
     "quarantine list": quarantine_list,
     "quarantine show": quarantine_show,
     "quarantine retry": quarantine_retry,
