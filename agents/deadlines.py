@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from agents.step import record
 from streams.clock import Clock
@@ -17,13 +18,33 @@ from streams.topics import INVOICES
 LOOK_SECONDS_MAX = 1.0
 """How long a tick may be late, and how soon a clock that was set is noticed."""
 TICKS_PER_APPEND_MAX = 500
+HORIZON = timedelta(hours=2)
+"""Later deadlines are not remembered: the table has them."""
+LOOK_AHEAD_AGAIN = timedelta(hours=1)
+"""So long before the first deadline that is not remembered the table is gone through again."""
 
 Publish = Callable[[Sequence[Record]], Awaitable[object]]
 IsOpen = Callable[[InvoiceId], bool]
 
 
+class Stretch(NamedTuple):
+    """A stretch of time whose deadlines are to be looked for; the end belongs to it."""
+
+    after: datetime | None
+    until: datetime
+
+    def __contains__(self, moment: object) -> bool:
+        assert isinstance(moment, datetime)
+        return moment <= self.until and (self.after is None or moment > self.after)
+
+
 class Deadlines:
-    """Remembers deadlines in memory only: they are in the invoices table, and built from it.
+    """Remembers the deadlines of the next hours: all of them are in the invoices table.
+
+    Up to one moment, `until`, all that is asked for is remembered. That moment is moved on long
+    before it comes, and the table is then gone through for what lies between the two (`stretch`),
+    so that every deadline is seen by one or the other whenever its invoice is registered. Only the
+    clock decides, so it may be set and the machine may sleep.
 
     `is_open` says whether the deadline would still change the invoice, so that the many that
     were paid in time cost no tick.
@@ -35,10 +56,22 @@ class Deadlines:
         self._clock = clock
         self._heap: list[tuple[datetime, InvoiceId, MerchantId]] = []
         self._watched: set[InvoiceId] = set()
+        self._until = clock() + HORIZON
+        self._looked = False
+
+    def stretch(self) -> Stretch | None:
+        """What the table must now be gone through for; from now on all of it is remembered."""
+        now = self._clock()
+        if self._looked and now < self._until - LOOK_AHEAD_AGAIN:
+            return None
+        after = self._until if self._looked else None
+        self._looked = True
+        self._until = max(self._until, now + HORIZON)
+        return Stretch(after, self._until)
 
     def watch(self, invoice_id: InvoiceId, merchant_id: MerchantId, deadline: datetime) -> None:
         """Send a tick for this invoice when the deadline has come; asking again is free."""
-        if invoice_id not in self._watched:
+        if deadline <= self._until and invoice_id not in self._watched:
             self._watched.add(invoice_id)
             heapq.heappush(self._heap, (deadline, invoice_id, merchant_id))
 

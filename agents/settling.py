@@ -150,8 +150,7 @@ def _told(
 def _changed(change: Changed, facts: dict[str, object], request_id: str | None) -> Result:
     terms, entry = change.invoice.terms, change.entry
     prefix = replace(change.invoice, journal=change.invoice.journal[: change.version])
-    states = {change.version - 1: change.before, change.version: change.state}
-    shown = full_invoice_object(prefix, states)
+    shown = full_invoice_object(prefix, change.state)
     # A webhook tells of one change; the states before it are for the API.
     told = {name: value for name, value in shown.items() if name != "history"}
     notifications = _notifications(change, told)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from api.connections import FIELD_BYTES_MAX, LINE_BYTES_MAX, ConnectionRunner
 from api.errors import answer_errors
 from api.metrics import measuring
 from api.openapi import build_openapi
@@ -16,7 +17,6 @@ from api.services import SERVICES, Services, build_services
 from api.tracing import trace
 
 KEEP_ALIVE_SECONDS = 75.0
-HEADER_BYTES_MAX = 8_190
 SHUTDOWN_SECONDS = 5.0
 LINGERING_SECONDS = 2.0
 """How long the rest of a refused body is read, so that its sender hears the refusal."""
@@ -29,20 +29,22 @@ def make_app(ports: ApiPorts) -> web.Application:
     app[SERVICES] = services
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serve(route))
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, serve(route))
     app.cleanup_ctx.append(_run)
     return app
 
 
 def make_runner(app: web.Application) -> web.AppRunner:
     """A runner with the limits that a server on the open network needs."""
-    return web.AppRunner(
+    return ConnectionRunner(
         app,
         access_log=None,
         handle_signals=False,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         lingering_time=LINGERING_SECONDS,
-        max_line_size=HEADER_BYTES_MAX,
-        max_field_size=HEADER_BYTES_MAX,
+        max_line_size=LINE_BYTES_MAX,
+        max_field_size=FIELD_BYTES_MAX,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
 

@@ -24,6 +24,8 @@ from streams.domain.errors import (
 )
 
 PROBLEM_JSON = "application/problem+json"
+SERVER = "keshikomi"
+"""What the header of this name says of us, whoever answers."""
 RETRY_AFTER_SECONDS = 1
 PATH_CHARACTERS_MAX = 512
 FAULTS_MAX = 100
@@ -93,7 +95,7 @@ def come_back(status: int, detail: str, seconds: float = RETRY_AFTER_SECONDS) ->
     return Problem(status, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
-def problem_response(request: web.Request, problem: Problem) -> web.Response:
+def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response:
     """The RFC 9457 document."""
     faults = [Fault(pointer=pointer, detail=detail) for pointer, detail in problem.faults]
     document = ProblemShown(

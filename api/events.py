@@ -42,11 +42,19 @@ async def get_event(call: Call[None, Nothing]) -> Answer:
 
 
 async def _complete_up_to(ports: ApiPorts, merchant_id: MerchantId) -> datetime | None:
+    """Before this time nothing more will come: not from history, nor from the steps before it.
+
+    The steps are asked first: what they took by then is in history's topic already.
+    """
     now = ports.clock()
+    untaken_since = await ports.tail.untaken_since()
     partition = ports.tail.partition_of(HISTORY.name, merchant_id.encode())
     end = await ports.tail.end(HISTORY.name, partition)
     archived_to, archived_at = await ports.history.archived_to(HISTORY.name, partition)
-    return now - SETTLING_TIME if archived_to >= end else archived_at
+    complete = now - SETTLING_TIME if archived_to >= end else archived_at
+    if complete is None or untaken_since is None:
+        return complete
+    return min(complete, untaken_since)
 
 
 def _shown(row: EventRow) -> dict[str, object]:

@@ -10,7 +10,7 @@ from api.answers import FileShown
 from api.call import Answer, Call, answer
 from api.errors import Problem, not_found, wrong
 from api.intake import Heard, records_of_notices
-from api.keeping import mask_raw
+from api.keeping import kept_raw
 from api.requests import FileQuery
 from api.services import Services
 from api.tracing import trace_headers
@@ -104,9 +104,7 @@ def _parts(records: Sequence[FileRecord]) -> Iterator[Sequence[FileRecord]]:
 def _records(
     call: Call[bytes, FileQuery], account: Account, channel: Channel, record: FileRecord
 ) -> list[Record]:
-    # A line alone cannot be read again to see whether masking changed it: the notice in it was
-    # read already, and what is masked in the line is not what it is matched by.
-    raw = mask_raw(record.raw, account, channel)
+    raw = kept_raw(record.raw, account=account, channel=channel)
     heard = Heard(
         account=account,
         received_at=call.services.ports.clock(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Callable
 
@@ -14,9 +15,12 @@ from api.call import Answer
 from api.errors import Problem, come_back
 from api.ports import Cache
 from connectors.sealing import Sealer
+from streams.domain.errors import Unavailable
 
 REMEMBERED_SECONDS = 86_400
 KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
+
+logger = logging.getLogger(__name__)
 
 
 class Idempotency:
@@ -27,12 +31,21 @@ class Idempotency:
         self._running: dict[str, asyncio.Event] = {}
 
     async def once(
-        self, *, scope: str, key: str, body: bytes, make: Callable[[], Awaitable[Answer]]
+        self,
+        *,
+        owner: str,
+        scope: str,
+        key: str,
+        body: bytes,
+        make: Callable[[], Awaitable[Answer]],
     ) -> Answer:
-        """The remembered answer, or the answer that is made now; 409 for another body."""
+        """The remembered answer, or the answer that is made now; 409 for another body.
+
+        Keys count within an owner and a scope; what is remembered is the owner's share.
+        """
         if not KEY.fullmatch(key):
             raise Problem(400, "Idempotency-Key must be 1 to 255 printable ASCII characters")
-        name = f"idempotency {hashlib.sha256(f'{scope} {key}'.encode()).hexdigest()}"
+        name = f"idempotency {hashlib.sha256(f'{owner} {scope} {key}'.encode()).hexdigest()}"
         digest = hashlib.sha256(body).hexdigest()
         while (running := self._running.get(name)) is not None:
             await running.wait()
@@ -44,7 +57,7 @@ class Idempotency:
         done = self._running[name] = asyncio.Event()
         try:
             made = await make()
-            await self._remember(name, digest, made)
+            await self._remember(name, digest, made, owner)
         finally:
             del self._running[name]
             done.set()
@@ -65,7 +78,7 @@ class Idempotency:
             headers={**known["headers"], "Idempotent-Replayed": "true"},
         )
 
-    async def _remember(self, name: str, digest: str, made: Answer) -> None:
+    async def _remember(self, name: str, digest: str, made: Answer, owner: str) -> None:
         kept = orjson.dumps(
             {
                 "digest": digest,
@@ -76,4 +89,8 @@ class Idempotency:
             }
         )
         sealed = self._sealer.seal(kept, name).encode()
-        await self._cache.put(name, sealed, seconds=REMEMBERED_SECONDS)
+        try:
+            await self._cache.put(name, sealed, seconds=REMEMBERED_SECONDS, owner=owner)
+        except Unavailable as error:
+            # It is done already: the answer is worth more than a repeat of it.
+            logger.warning("an answer is not kept for its Idempotency-Key: %s", error)

@@ -59,7 +59,7 @@ def record_of_noted(heard: Heard) -> tuple[NoticeId, Record]:
 def record_of_quarantined(heard: Heard, error: RemoteError) -> Record:
     """For what is authentic and cannot be used: its reason and its bytes."""
     account = heard.account
-    quarantine_id = derive("qua", account.account_id, heard.digest)
+    quarantine_id = derive("qtn", account.account_id, heard.digest)
     row = Quarantined(
         quarantine_id=quarantine_id,
         at=heard.received_at,

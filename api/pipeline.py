@@ -44,10 +44,10 @@ async def _answered(
     key = request.headers.get("Idempotency-Key")
     if not route.idempotent or key is None:
         return _response(await make())
-    # The keys of one merchant share a scope, so a rotation between two tries is no matter.
-    scope = f"{caller.merchant_id or caller.key_id} {route.method} {request.rel_url}"
+    # The keys of one merchant have one owner, so a rotation between two tries is no matter.
+    owner, scope = str(caller.merchant_id or caller.key_id), f"{route.method} {request.rel_url}"
     once = services.idempotency.once
-    return _response(await once(scope=scope, key=key, body=body, make=make))
+    return _response(await once(owner=owner, scope=scope, key=key, body=body, make=make))
 
 
 async def _body_of(route: Route, request: web.Request, services: Services) -> bytes:

@@ -19,11 +19,13 @@ FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
 class Cache(Protocol):
-    """What several requests share for a while; losing it loses nothing."""
+    """What several requests share for a while; it may forget, and holds nothing's only copy."""
 
     async def get(self, key: str) -> bytes | None: ...
 
-    async def put(self, key: str, value: bytes, *, seconds: float) -> None: ...
+    async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
+        """Remember a value; when there is too much, whoever owns most loses his oldest."""
+        ...
 
     async def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be."""

@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
+from connectors.keeping import keep_text
 from streams.domain.errors import Malformed
 from streams.domain.ids import AccountId, MerchantId, NoticeId
+from streams.domain.masking import mask_card_numbers
 from streams.domain.notice import AMOUNT_YEN_MAX, ChannelKind, Notice
 
 JAPAN = timezone(timedelta(hours=9), "JST")
 TIME_DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?")
 AMOUNT_DIGITS = re.compile(r"[0-9]{1,10}")
+FREE_TEXT_CHARACTERS_MAX = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,15 @@ Answer = Callable[[str], Reply | None]
 """From a reason to the provider's answer; None leaves it to the API's own problem document."""
 
 
+Keep = Callable[[bytes, Mapping[str, str]], bytes]
+"""From a body and the account's configuration to what may be stored of the body."""
+
+
+def keep_as_text(raw: bytes, _: Mapping[str, str]) -> bytes:
+    """The body of a format that holds no secret and nothing exact that a card number can be."""
+    return keep_text(raw)
+
+
 def as_it_is(reply: Reply, _: Incoming) -> Reply:
     """The answer of a format that says the same to every request."""
     return reply
@@ -86,6 +98,8 @@ class Channel:
     column. `canonical_reference` brings a reference into the form in which this format's
     notices give it, or raises `Malformed`. `fit` is applied to every reply before it is sent:
     some providers want to see in the answer which request it is for; it never raises.
+    `keep` masks card numbers and secrets field by field before a body is stored; what `parse`
+    reads a notice from stays exact, and it never raises either.
     """
 
     name: str
@@ -100,6 +114,7 @@ class Channel:
     unavailable: Answer
     parse_file: Callable[[bytes, Account], tuple[FileRecord, ...]] | None = None
     fit: Callable[[Reply, Incoming], Reply] = as_it_is
+    keep: Keep = keep_as_text
 
 
 def japan_time(digits: str, *, name: str = "the time") -> datetime:
@@ -115,11 +130,27 @@ def japan_time(digits: str, *, name: str = "the time") -> datetime:
         raise Malformed(f"{name} is not a date or time that exists") from None
 
 
+def is_japan_time(digits: str) -> bool:
+    """Whether it is a time of this century, as no card number is one."""
+    if not digits.startswith("20"):
+        return False
+    try:
+        japan_time(digits)
+    except Malformed:
+        return False
+    return True
+
+
 def yen(digits: str, *, least: int = 1, name: str = "the amount") -> int:
     """An amount as formats of text fields write it: digits alone, in no other script."""
     if not AMOUNT_DIGITS.fullmatch(digits) or int(digits) < least:
         raise Malformed(f"{name} must be digits that say {least} to {AMOUNT_YEN_MAX} yen")
     return int(digits)
+
+
+def free_text(text: str) -> str:
+    """What a channel says in its own words, as a notice may carry it: short, and no card number."""
+    return mask_card_numbers(text)[:FREE_TEXT_CHARACTERS_MAX]
 
 
 def load_channels() -> dict[str, Channel]:

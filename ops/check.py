@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.cache.sqlite import SqliteCache
 from connectors.history.opening import open_history
 from connectors.log.sqlitelog import SqliteLog
 from ops.engines import make_topics, partitions_of
@@ -135,7 +136,12 @@ def _clock(settings: Settings, clock: Clock) -> str:
 
 async def _engines(settings: Settings) -> AsyncIterator[Finding]:
     """The engines in a scratch folder beside the data, then the log that is in use, if any."""
-    for name, tried in (("log", _log), ("history", _history), ("topics", _topics)):
+    for name, tried in (
+        ("log", _log),
+        ("history", _history),
+        ("cache", _cache),
+        ("topics", _topics),
+    ):
         try:
             yield Finding(name=name, is_fault=False, sentence=await tried(settings))
         except (KeshikomiError, OSError, sqlite3.Error) as error:
@@ -170,6 +176,27 @@ async def _history(settings: Settings) -> str:
         accepted = await _counted(settings.history)
         return f"history holds {accepted} accepted notices"
     return "a history can be made and read"
+
+
+async def _cache(settings: Settings) -> str:
+    path = settings.cache_path
+    if path is None:
+        return "answers for an Idempotency-Key are kept until the API ends"
+    with _scratch(path.parent) as scratch:
+        await _kept(scratch / "cache.db")
+    if path.exists():
+        await SqliteCache(path).close()
+    return "a cache can be made and read"
+
+
+async def _kept(path: Path) -> None:
+    cache = SqliteCache(path)
+    try:
+        await cache.put("check", b"check", seconds=60)
+        if await cache.get("check") != b"check":
+            raise Unfit("the cache does not give back what was put into it")
+    finally:
+        await cache.close()
 
 
 async def _counted(url: str) -> int:

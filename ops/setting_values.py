@@ -26,6 +26,8 @@ class Engine:
 
 LOG = Engine(scheme="sqlitelog://", later=("kafka://",))
 HISTORY = Engine(scheme="sqlite://", later=("cassandra://",))
+CACHE = Engine(scheme="sqlite://", later=("redis://", "rediss://"))
+IN_MEMORY = "memory://"
 
 
 def folder(given: str) -> Path:
@@ -123,6 +125,12 @@ def engine(kind: Engine) -> Parse:
         return given
 
     return parse
+
+
+def engine_or_memory(kind: Engine) -> Parse:
+    """The URL of an engine, or that of the memory of a process."""
+    parse = engine(kind)
+    return lambda given: given if given == IN_MEMORY else parse(given)
 
 
 def master_keys(given: str) -> tuple[bytes, ...]:

@@ -11,11 +11,14 @@ from typing import TypeVar
 
 from ops.setting_values import (
     ADMIN_KEY_CHARACTERS_MIN,
+    CACHE,
     HISTORY,
+    IN_MEMORY,
     LOG,
     MASTER_KEY_BYTES,
     Parse,
     engine,
+    engine_or_memory,
     folder,
     is_plain,
     master_keys,
@@ -84,8 +87,9 @@ class Settings:
         unit="URL", parse=engine(HISTORY),
     )  # fmt: skip
     cache: str = setting(
-        "memory://", "What API processes share for rate limits and waiting readers.", unit="URL",
-        parse=one_of("memory://", later=("redis://", "rediss://")),
+        f"{CACHE.scheme}DATA/cache.db", "The first answers to calls with an `Idempotency-Key`; "
+        f"with `{IN_MEMORY}` a restart of the API forgets them.",
+        unit="URL", parse=engine_or_memory(CACHE),
     )  # fmt: skip
     admin_key: str = setting(
         "", "The key of the admin calls; without it DATA/admin.key is made and used.",
@@ -148,11 +152,14 @@ class Settings:
     def __post_init__(self) -> None:
         """Make paths absolute: parts of the product may run in other directories."""
         object.__setattr__(self, "data", self.data.expanduser().absolute())
-        for name, scheme in (("broker", LOG.scheme), ("history", HISTORY.scheme)):
-            path = Path(getattr(self, name).removeprefix(scheme))
+        for name, kind in (("broker", LOG), ("history", HISTORY), ("cache", CACHE)):
+            given: str = getattr(self, name)
+            if given == IN_MEMORY:
+                continue
+            path = Path(given.removeprefix(kind.scheme))
             in_data = path.parts[:1] == ("DATA",)
             placed = self.data.joinpath(*path.parts[1:]) if in_data else path.expanduser()
-            object.__setattr__(self, name, f"{scheme}{placed.absolute()}")
+            object.__setattr__(self, name, f"{kind.scheme}{placed.absolute()}")
 
     @property
     def log_path(self) -> Path:
@@ -163,6 +170,11 @@ class Settings:
     def history_path(self) -> Path:
         """The file of the embedded history."""
         return Path(self.history.removeprefix(HISTORY.scheme))
+
+    @property
+    def cache_path(self) -> Path | None:
+        """The file of the embedded cache, unless it is in memory."""
+        return None if self.cache == IN_MEMORY else Path(self.cache.removeprefix(CACHE.scheme))
 
     @property
     def admin_key_path(self) -> Path:
@@ -243,11 +255,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     if settings.metrics_port == settings.port:
         yield "KESHIKOMI_METRICS_PORT: must not be the port of the API"
-    for path in (settings.log_path, settings.history_path):
-        if not is_plain(str(path)):
+    for path in (settings.log_path, settings.history_path, settings.cache_path):
+        if path and not is_plain(str(path)):
             yield f"KESHIKOMI_DATA: the path {str(path)!r} must not contain ?, # or %"
     if settings.log_path == settings.history_path:
         yield "KESHIKOMI_HISTORY: must not be the file of the log"
+    if settings.cache_path in {settings.log_path, settings.history_path}:
+        yield "KESHIKOMI_CACHE: must not be the file of the log or of history"
 
 
 def describe() -> list[tuple[str, str, str, str]]:

@@ -22,10 +22,8 @@ from agents.settling import settling
 from agents.step import record
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.transport import Transport, register
+from ops.rebuilding import awaits, look_ahead, offer_all
 from streams.clock import Clock
-from streams.domain.delivery import Delivery, Endpoint
-from streams.domain.invoice import Invoice, state_of
-from streams.domain.settlement import awaits_deadline
 from streams.messages import AttemptMade
 from streams.ports import History, Record
 from streams.topics import (
@@ -41,9 +39,7 @@ from tables.deliveries import deliveries_table
 from tables.endpoints import endpoints_table
 from tables.invoices import invoices_table
 from tables.references import references_table
-from tables.table import TypedTable
 
-ROWS_PER_TURN = 1_000
 GATHER_SECONDS = 0.05
 """Nobody waits for history as merchants wait for a webhook: fewer and larger transactions."""
 BATCHED_STAGE = "archiving"
@@ -89,6 +85,7 @@ class KeshikomiApp(faust.App):
         """Take Faust's own statistics out of the way: they cost more than most steps do."""
         services = super().on_init_dependencies()
         self.sensors.remove(self.monitor)
+        self.sensors.add(faust.Sensor())  # it does nothing, and Faust warns where there is none
         return services
 
 
@@ -119,6 +116,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: LanesService | None = None
         self._deadlines: Deadlines | None = None
+        self._look_ahead: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._gathering = Gathering(self._append)
         self._after_recovery: list[Callable[[], Awaitable[None]]] = []
         self.app = KeshikomiApp(
@@ -175,12 +173,12 @@ class Worker:
         table = invoices_table(self.app, partitions=self._parts.partitions)
         deadlines = Deadlines(
             publish=self._append,
-            is_open=lambda invoice_id: _is_open(table.get(invoice_id.encode())),
+            is_open=lambda invoice_id: awaits(table.get(invoice_id.encode())),
             clock=self._parts.clock,
         )
         self._deadlines = deadlines
         self._step("settling", INVOICES.name, settling(invoices=table, watch=deadlines.watch))
-        self._after_recovery.append(lambda: _watch_all(table, deadlines))
+        self._look_ahead = lambda: look_ahead(table, deadlines)
 
     def _notifying(self) -> None:
         endpoints = endpoints_table(self.app, partitions=self._parts.partitions)
@@ -189,7 +187,7 @@ class Worker:
         self._lanes = lanes
         step = notifying(endpoints=endpoints, deliveries=deliveries, lanes=lanes)
         self._step("notifying", NOTIFICATIONS.name, step)
-        self._after_recovery.append(lambda: _offer_all(endpoints, deliveries, lanes))
+        self._after_recovery.append(lambda: offer_all(endpoints, deliveries, lanes))
 
     def _archiving(self) -> None:
         history = self._parts.history
@@ -239,6 +237,8 @@ class Worker:
             await self._lanes.start()
         if self._deadlines is not None:
             self._run("deadlines", self._deadlines.run())
+        if self._look_ahead is not None:
+            self._run("looking ahead", self._look_ahead())
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
@@ -256,32 +256,3 @@ class Worker:
         if self._lanes is not None:
             await self._lanes.stop()
         await self.app.stop()
-
-
-def _is_open(invoice: Invoice | None) -> bool:
-    return invoice is not None and awaits_deadline(state_of(invoice.terms, invoice.journal))
-
-
-async def _watch_all(table: TypedTable[Invoice], deadlines: Deadlines) -> None:
-    async for invoice in _in_turns(table.values()):
-        if _is_open(invoice):
-            terms = invoice.terms
-            deadlines.watch(terms.invoice_id, terms.merchant_id, terms.deadline)
-
-
-async def _offer_all(
-    endpoints: TypedTable[tuple[Endpoint, ...]], deliveries: TypedTable[Delivery], lanes: Lanes
-) -> None:
-    for row in list(endpoints.values()):
-        for endpoint in row:
-            lanes.set_endpoint(endpoint)
-    async for delivery in _in_turns(deliveries.values()):
-        lanes.offer(delivery)
-
-
-async def _in_turns(values: Iterable[Any]) -> Any:
-    """Hand out a snapshot of a table's values, letting the loop turn now and then."""
-    for index, value in enumerate(list(values)):
-        yield value
-        if index % ROWS_PER_TURN == ROWS_PER_TURN - 1:
-            await asyncio.sleep(0)

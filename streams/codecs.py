@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -27,6 +28,11 @@ from streams.messages import (
 T = TypeVar("T")
 
 JSON_DEPTH_MAX = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    terms: InvoiceTerms
 
 
 def encode(value: object) -> bytes:
@@ -77,6 +83,8 @@ decode_archived: Callable[[bytes], HistoryMessage | Quarantined] = _decoder(
 decode_reference_row: Callable[[bytes], ReferenceRow] = _decoder(
     TypeAdapter(ReferenceRow), CorruptState
 )
+decode_due: Callable[[bytes], _Due] = _decoder(TypeAdapter(_Due), CorruptState)
+"""The terms of an invoice row alone: its journal is the larger part."""
 decode_invoice: Callable[[bytes], Invoice] = _decoder(TypeAdapter(Invoice), CorruptState)
 decode_endpoints: Callable[[bytes], tuple[Endpoint, ...]] = _decoder(
     TypeAdapter(tuple[Endpoint, ...]), CorruptState

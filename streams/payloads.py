@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import orjson
 
-from streams.domain.invoice import Invoice, InvoiceState, Reference, state_of
+from streams.domain.invoice import Fold, Invoice, InvoiceState, Reference, state_of
 from streams.domain.notice import Notice
 from streams.domain.notification import NotificationType
 from streams.domain.payment import Payment
@@ -73,42 +72,28 @@ def invoice_object(
     }
 
 
-def invoice_history(
-    invoice: Invoice, states: Mapping[int, InvoiceState]
-) -> list[dict[str, object]]:
-    """The statuses that an invoice went through, each with its time and what caused it.
-
-    `states` holds the states after so many entries that are known already.
-    """
-    terms = invoice.terms
-    status = _state_after(invoice, 0, states).status
+def invoice_history(invoice: Invoice) -> list[dict[str, object]]:
+    """The statuses that an invoice went through, each with its time and what caused it."""
+    fold = Fold(invoice.terms)
+    status = fold.status
     shown: list[dict[str, object]] = [
-        {"status": status, "at": rfc3339(terms.created_at), "cause": "registered"}
+        {"status": status, "at": rfc3339(invoice.terms.created_at), "cause": "registered"}
     ]
-    for index, entry in enumerate(invoice.journal):
-        after = _state_after(invoice, index + 1, states).status
-        if after is not status:
+    for entry in invoice.journal:
+        fold.add(entry)
+        if fold.status is not status:
+            status = fold.status
             cause = entry.notice.notice_id if entry.type == "notice" else entry.type
-            shown.append({"status": after, "at": rfc3339(entry.at), "cause": cause})
-            status = after
+            shown.append({"status": status, "at": rfc3339(entry.at), "cause": cause})
     return shown
 
 
-def _state_after(
-    invoice: Invoice, entries: int, states: Mapping[int, InvoiceState]
-) -> InvoiceState:
-    return states.get(entries) or state_of(invoice.terms, invoice.journal[:entries])
-
-
-def full_invoice_object(
-    invoice: Invoice, states: Mapping[int, InvoiceState] | None = None
-) -> dict[str, object]:
-    """An invoice as the API shows it: with the history of its states."""
-    version = len(invoice.journal)
-    state = _state_after(invoice, version, states or {})
+def full_invoice_object(invoice: Invoice, state: InvoiceState | None = None) -> dict[str, object]:
+    """An invoice as the API shows it, with its history; `state` where it is known already."""
     updated_at = invoice.journal[-1].at if invoice.journal else invoice.terms.created_at
-    shown = invoice_object(invoice, state, updated_at=updated_at)
-    shown["history"] = invoice_history(invoice, {**(states or {}), version: state})
+    known = state or state_of(invoice.terms, invoice.journal)
+    shown = invoice_object(invoice, known, updated_at=updated_at)
+    shown["history"] = invoice_history(invoice)
     return shown
 
 

@@ -83,6 +83,10 @@ class Tail(Protocol):
         """Return when something may have been appended, or after the timeout."""
         ...
 
+    async def untaken_since(self) -> datetime | None:
+        """The log time of the oldest record that a step before history has yet to take."""
+        ...
+
     def partition_of(self, topic: str, key: bytes) -> int:
         """The partition that holds a key."""
         ...

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, MutableMapping, ValuesView
+from typing import Generic, Protocol, TypeVar, cast
 
 import faust
 
 from streams.codecs import encode
 
 V = TypeVar("V")
+
+
+class _Store(Protocol):
+    """What the embedded log's store offers beside a mapping."""
+
+    def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]: ...
 
 
 class TypedTable(MutableMapping[bytes, V], Generic[V]):
@@ -39,12 +45,15 @@ class TypedTable(MutableMapping[bytes, V], Generic[V]):
         )
 
     def __getitem__(self, key: bytes) -> V:
-        return self._decode(self.rows[key])
+        # Faust's own table would look twice, and tell its sensors of it.
+        return self._decode(self.rows.data[key])
 
     def __setitem__(self, key: bytes, value: V) -> None:
         self.rows[key] = encode(value)
 
     def __delitem__(self, key: bytes) -> None:
+        if key not in self.rows:
+            raise KeyError(key)
         del self.rows[key]
 
     def __contains__(self, key: object) -> bool:
@@ -55,3 +64,21 @@ class TypedTable(MutableMapping[bytes, V], Generic[V]):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def values(self) -> ValuesView[V]:
+        """Values, read in pieces instead of one by one."""
+        return _Values(self, self._decode)
+
+    def pieces(self) -> Iterator[list[bytes]]:
+        """Values as they are stored; each piece is what stands there when it is asked for."""
+        store = cast("_Store", self.rows.data)
+        return ([value for _, value in piece] for piece in store.pieces())
+
+
+class _Values(ValuesView[V]):
+    def __init__(self, table: TypedTable[V], decode: Callable[[bytes], V]) -> None:
+        super().__init__(table)
+        self._table, self._decode = table, decode
+
+    def __iter__(self) -> Iterator[V]:
+        return (self._decode(value) for piece in self._table.pieces() for value in piece)

@@ -11,7 +11,7 @@ from typing import Protocol
 from connectors.log.headers import unpack_headers
 from connectors.log.sqlitelog import SqliteLog
 from streams.ports import Appender
-from tests.log_helpers import all_of
+from tests.log_helpers import all_of, rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class Engine(Protocol):
     def appender(self) -> Appender: ...
     def create_topic(self, name: str, partitions: int) -> None: ...
     def read(self, topic: str) -> Sequence[Seen]: ...
+    def rows(self, changelog: str) -> dict[bytes, bytes]: ...
     def ends(self, topic: str) -> list[int]: ...
     def positions(self, group: str, topic: str) -> list[int]: ...
 
@@ -43,7 +44,7 @@ class Engine(Protocol):
 class SqliteEngine:
     """The embedded log."""
 
-    store = "sqlitelogmemory://"
+    store = "sqlitelogrows://"
     repeats_after_a_crash = False
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +72,9 @@ class SqliteEngine:
             for partition in range(self.log.catalog.get(topic).partitions)
             for record in all_of(self.log, topic, partition)
         ]
+
+    def rows(self, changelog: str) -> dict[bytes, bytes]:
+        return rows_of(self.log, changelog)
 
     def ends(self, topic: str) -> list[int]:
         return [self.log.end(topic, n) for n in range(self.log.catalog.get(topic).partitions)]

@@ -54,6 +54,12 @@ def every(log: SqliteLog, topic: str) -> list[Stored]:
     return [record for partition in partitions for record in all_of(log, topic, partition)]
 
 
+def rows_of(log: SqliteLog, topic: str) -> dict[bytes, bytes]:
+    """Every durable row of a table with fewer than a thousand in each partition."""
+    ids = log.catalog.get(topic).partition_ids
+    return {key: value for each in ids for key, value in log.rows.some(each, b"", 1000)}
+
+
 def count(log: SqliteLog, topic: str) -> int:
     """How many records a topic has ever had."""
     return sum(log.end(topic, number) for number in range(log.catalog.get(topic).partitions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.clock import monotonic_seconds
 
@@ -19,8 +19,20 @@ class _Bucket:
     at_seconds: float
 
 
+@dataclass(slots=True)
+class _Holding:
+    """What one owner has in the cache, the least recently used first."""
+
+    entries: OrderedDict[str, tuple[float, bytes]] = field(default_factory=OrderedDict)
+    bytes: int = 0
+
+
 class MemoryCache:
-    """Values that end after a time, and token buckets; the least recently used goes first."""
+    """Values that end after a time, and token buckets.
+
+    What is too much goes from whoever holds most, the least recently used first: nobody can push
+    out what is another's.
+    """
 
     def __init__(
         self,
@@ -32,28 +44,36 @@ class MemoryCache:
     ) -> None:
         self._entries_max, self._bytes_max, self._buckets_max = entries_max, bytes_max, buckets_max
         self._seconds = seconds
-        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._holdings: dict[str, _Holding] = {}
+        self._owners: dict[str, str] = {}
         self._bytes = 0
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     async def get(self, key: str) -> bytes | None:
         """The value, unless it was never put, has ended or was forgotten."""
-        entry = self._entries.get(key)
-        if entry is None:
+        owner = self._owners.get(key)
+        if owner is None:
             return None
-        if entry[0] <= self._seconds():
+        entries = self._holdings[owner].entries
+        ends, value = entries[key]
+        if ends <= self._seconds():
             self._forget(key)
             return None
-        self._entries.move_to_end(key)
-        return entry[1]
+        entries.move_to_end(key)
+        return value
 
-    async def put(self, key: str, value: bytes, *, seconds: float) -> None:
+    async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
         """Remember a value for so many seconds, in place of what was there."""
         self._forget(key)
-        self._entries[key] = (self._seconds() + seconds, value)
+        holding = self._holdings.setdefault(owner, _Holding())
+        holding.entries[key] = (self._seconds() + seconds, value)
+        self._owners[key] = owner
+        holding.bytes += len(value)
         self._bytes += len(value)
-        while len(self._entries) > self._entries_max or self._bytes > self._bytes_max:
-            self._forget(next(iter(self._entries)))
+        while self._bytes > self._bytes_max:
+            self._forget_oldest(max(self._holdings.values(), key=lambda each: each.bytes))
+        while len(self._owners) > self._entries_max:
+            self._forget_oldest(max(self._holdings.values(), key=lambda each: len(each.entries)))
 
     async def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be."""
@@ -69,7 +89,16 @@ class MemoryCache:
             return 0.0
         return (1 - held.tokens) / per_second
 
+    def _forget_oldest(self, holding: _Holding) -> None:
+        self._forget(next(iter(holding.entries)))
+
     def _forget(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._bytes -= len(entry[1])
+        owner = self._owners.pop(key, None)
+        if owner is None:
+            return
+        holding = self._holdings[owner]
+        _, value = holding.entries.pop(key)
+        holding.bytes -= len(value)
+        self._bytes -= len(value)
+        if not holding.entries:
+            del self._holdings[owner]

@@ -1,4 +1,9 @@
-"""The format `generic`: our own JSON, for anyone who has no other."""
+"""The format `generic`: our own JSON, for anyone who has no other.
+
+A notice is told from another by its `notice_id`, kind, reference and amount together: all four the
+same is a repeat, and the same `notice_id` with another kind, reference or amount is another notice,
+so nothing is swallowed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from connectors.channel import Account, Channel, ConfigField, Incoming, Reply
+from connectors.channel import Account, Channel, ConfigField, Incoming, Reply, free_text
+from connectors.keeping import keep_json
 from streams.codecs import check_json
 from streams.domain.errors import Malformed, NotAuthentic
 from streams.domain.ids import NoticeId, notice_id, payment_id
@@ -30,6 +36,8 @@ RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+EXACT = frozenset({"notice_id", "kind", "reference", "paid_at", "channel_at", "payment_id"})
+"""The members that identify a notice or have a form of their own; only the store is free text."""
 FAULTS_MAX = 20
 POINTER_CHARACTERS_MAX = 100
 
@@ -105,12 +113,13 @@ def authenticate(incoming: Incoming, config: Mapping[str, str]) -> None:
 
 
 def parse(incoming: Incoming, account: Account) -> tuple[Notice, ...]:
-    """One notice per body."""
+    """One notice per body; the payment's identity is made from the store as it was sent."""
     body = _read(incoming.body)
     where = body.store
+    said = (body.notice_id, body.kind, body.reference, str(body.amount_yen))
     return (
         Notice(
-            notice_id=notice_id(account.account_id, body.notice_id),
+            notice_id=notice_id(account.account_id, *said),
             payment_id=payment_id(account.account_id, *_act_of_paying(body)),
             account_id=account.account_id,
             channel=account.channel,
@@ -119,7 +128,9 @@ def parse(incoming: Incoming, account: Account) -> tuple[Notice, ...]:
             amount_yen=body.amount_yen,
             paid_at=body.paid_at,
             channel_at=body.channel_at,
-            store=Store(chain=where.chain, code=where.code) if where else None,
+            store=Store(chain=free_text(where.chain), code=free_text(where.code))
+            if where
+            else None,
         ),
     )
 
@@ -161,6 +172,11 @@ def accepted(notice: NoticeId | None, duplicate: bool) -> Reply:  # noqa: FBT001
     return Reply(status=202, content_type="application/json", body=body)
 
 
+def keep(raw: bytes, config: Mapping[str, str]) -> bytes:
+    """Every string but those that say which notice it is."""
+    return keep_json(raw, exact=EXACT, secrets=[config["secret"]])
+
+
 def _problem(_: str) -> None:
     """Leave the answer to the API: its problem documents are our own format too."""
 
@@ -183,4 +199,5 @@ CHANNEL = Channel(
     not_authentic=_problem,
     unreadable=_problem,
     unavailable=_problem,
+    keep=keep,
 )

@@ -22,7 +22,18 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
-from connectors.channel import Account, Channel, ConfigField, Incoming, Reply, japan_time, yen
+from connectors.channel import (
+    Account,
+    Channel,
+    ConfigField,
+    Incoming,
+    Reply,
+    free_text,
+    is_japan_time,
+    japan_time,
+    yen,
+)
+from connectors.keeping import keep_form
 from streams.domain.errors import Malformed, NotAuthentic
 from streams.domain.ids import notice_id, payment_id
 from streams.domain.notice import AMOUNT_YEN_MAX, ChannelKind, Notice, NoticeKind, Store
@@ -60,6 +71,19 @@ BODY_BYTES_MAX = 65_536
 ORDER_ID = re.compile(r"[0-9A-Za-z-]{1,27}")
 ACCESS_ID = re.compile(r"[0-9A-Za-z]{1,32}")
 YEN = "JPN"
+AMOUNT = re.compile(r"[0-9]{1,10}")
+SECRET = frozenset({"shoppass", "accesspass"})
+"""Names of fields that are secret whatever they hold, in lower case."""
+EXACT = {
+    "OrderID": lambda value: ORDER_ID.fullmatch(value) is not None,
+    "AccessID": lambda value: ACCESS_ID.fullmatch(value) is not None,
+    **dict.fromkeys(("Amount", "Tax"), lambda value: AMOUNT.fullmatch(value) is not None),
+    **dict.fromkeys(("FinishDate", "ReceiptDate", "TranDate", "PaymentTerm"), is_japan_time),
+    "PayType": CHANNELS.__contains__,
+    "Status": {status for _, status in KINDS}.__contains__,
+    "Currency": {YEN}.__contains__,
+}
+"""What a notice is made of stays exact, as long as it has the form of what it is."""
 
 Fields = dict[str, list[bytes]]
 
@@ -91,7 +115,7 @@ def parse(incoming: Incoming, account: Account) -> tuple[Notice, ...]:
     name = next(filled, PAID_AT[pay_type][0])
     when = _text(fields, name)
     paid_at = japan_time(when, name=name)
-    chain = _text(fields, "CvsCode")
+    chain = free_text(_text(fields, "CvsCode"))
     return (
         Notice(
             # The amount and the time tell a changed sale from the same notice sent again.
@@ -166,6 +190,12 @@ def canonical_reference(reference: str) -> str:
     return reference
 
 
+def keep(raw: bytes, config: Mapping[str, str]) -> bytes:
+    """The form without its passwords, and without card numbers where the notice is not made of."""
+    exact = EXACT | {"ShopID": config["shop_id"].__eq__}
+    return keep_form(raw, exact=exact, secret=SECRET, secrets=[config["shop_pass"]])
+
+
 def _received(*_: object) -> Reply:
     """`0`: do not send it again."""
     return Reply(status=200, content_type="text/plain", body=b"0")
@@ -200,4 +230,5 @@ CHANNEL = Channel(
     # It is kept in quarantine, and five repeats would not say it more clearly.
     unreadable=_received,
     unavailable=_failed,
+    keep=keep,
 )

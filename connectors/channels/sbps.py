@@ -28,7 +28,17 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors.channel import Account, Channel, ConfigField, Incoming, Reply, japan_time, yen
+from connectors.channel import (
+    Account,
+    Channel,
+    ConfigField,
+    Incoming,
+    Reply,
+    is_japan_time,
+    japan_time,
+    yen,
+)
+from connectors.keeping import keep_xml
 from streams.domain.errors import Malformed, NotAuthentic
 from streams.domain.ids import notice_id, payment_id
 from streams.domain.notice import ChannelKind, Notice, NoticeKind
@@ -66,6 +76,18 @@ XML_SPACE = " \t\r\n"
 BODY_BYTES_MAX = 65_536
 """A notice has less than one kilobyte."""
 TRACKING_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+AMOUNT = re.compile(r"[0-9]{1,10}")
+HASH = re.compile(r"[0-9A-Fa-f]{40}")
+EXACT = {
+    "tracking_id": lambda value: TRACKING_ID.fullmatch(value) is not None,
+    "sps_hashcode": lambda value: HASH.fullmatch(value) is not None,
+    **dict.fromkeys(
+        ("rec_amount", "rec_amount_total"), lambda value: AMOUNT.fullmatch(value) is not None
+    ),
+    **dict.fromkeys(("rec_datetime", "request_date"), is_japan_time),
+    "rec_type": KINDS.__contains__,
+}
+"""What a notice is made of stays exact, as long as it has the form of what it is."""
 
 Values = list[tuple[str, str]]
 """Names and trimmed values in document order; `pay_method_info`'s stand in its place."""
@@ -223,6 +245,12 @@ def fit(reply: Reply, incoming: Incoming) -> Reply:
     return Reply(status=reply.status, content_type=reply.content_type, body=body)
 
 
+def keep(raw: bytes, config: Mapping[str, str]) -> bytes:
+    """The XML without card numbers where the notice is not made of, and without the hash key."""
+    ids = {name: config[name].__eq__ for name in ("merchant_id", "service_id")}
+    return keep_xml(raw, encoding=SHIFT_JIS, exact=EXACT | ids, secrets=[config["hash_key"]])
+
+
 CHANNEL = Channel(
     name="sbps",
     config=(
@@ -248,4 +276,5 @@ CHANNEL = Channel(
     unreadable=_kept,
     unavailable=_refused,
     fit=fit,
+    keep=keep,
 )

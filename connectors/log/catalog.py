@@ -18,6 +18,8 @@ class Topic:
     partition_ids: tuple[int, ...]
     compacted: bool
     retention_seconds: int | None
+    is_table: bool = False
+    """Of its records only the newest of each key is kept, and that not in the log."""
 
     @property
     def partitions(self) -> int:
@@ -31,6 +33,8 @@ class Catalog:
     def __init__(self, connection: sqlite3.Connection, gate: Gate) -> None:
         self._connection, self._gate = connection, gate
         self._topics: dict[str, Topic] = {}
+        self.table_partitions: set[int] = set()
+        """The partitions of tables among the topics seen so far; nobody writes to others."""
         self._lock = threading.Lock()
 
     def find(self, name: str) -> Topic | None:
@@ -53,11 +57,18 @@ class Catalog:
         return [topic for (name,) in names if (topic := self._read(name)) is not None]
 
     def create(
-        self, name: str, partitions: int, *, compacted: bool, retention_seconds: int | None
+        self,
+        name: str,
+        partitions: int,
+        *,
+        compacted: bool,
+        retention_seconds: int | None,
+        is_table: bool = False,
     ) -> Topic:
         """Create the topic, or take over new rules for one that exists.
 
-        Raises `Conflict` for another number of partitions: keys would change theirs.
+        Raises `Conflict` for another number of partitions, since keys would change theirs, and
+        when a topic would become a table or a table a topic.
         """
         if partitions < 1:
             message = f"topic {name!r} needs at least one partition"
@@ -65,17 +76,25 @@ class Catalog:
         known = self.find(name)
         wanted = compacted, retention_seconds
         if known is None or (known.compacted, known.retention_seconds) != wanted:
-            if known is None or known.partitions == partitions:
-                self._write(name, partitions, compacted, retention_seconds)
+            if known is None or (known.partitions, known.is_table) == (partitions, is_table):
+                self._write(name, partitions, compacted, retention_seconds, is_table)
                 self._topics.pop(name, None)
             known = self.get(name)
         if known.partitions != partitions:
             message = f"topic {name!r} has {known.partitions} partitions, not {partitions}"
             raise Conflict(message)
+        if known.is_table != is_table:
+            message = f"{name!r} is {'a table' if known.is_table else 'a topic and no table'}"
+            raise Conflict(message)
         return known
 
     def _write(
-        self, name: str, partitions: int, compacted: bool, retention_seconds: int | None
+        self,
+        name: str,
+        partitions: int,
+        compacted: bool,
+        retention_seconds: int | None,
+        is_table: bool,
     ) -> None:
         with self._lock, self._gate.held(), self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -87,9 +106,9 @@ class Catalog:
                 )
                 return
             topic_id = connection.execute(
-                "INSERT INTO topics (name, partitions, compacted, retention_seconds)"
-                " VALUES (?, ?, ?, ?)",
-                (name, partitions, compacted, retention_seconds),
+                "INSERT INTO topics (name, partitions, compacted, retention_seconds, is_table)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (name, partitions, compacted, retention_seconds, is_table),
             ).lastrowid
             connection.executemany(
                 "INSERT INTO partitions (topic_id, number) VALUES (?, ?)",
@@ -99,7 +118,8 @@ class Catalog:
     def _read(self, name: str) -> Topic | None:
         with self._lock:
             row = self._connection.execute(
-                "SELECT id, compacted, retention_seconds FROM topics WHERE name = ?", (name,)
+                "SELECT id, compacted, retention_seconds, is_table FROM topics WHERE name = ?",
+                (name,),
             ).fetchone()
             if row is None:
                 return None
@@ -111,6 +131,9 @@ class Catalog:
             partition_ids=tuple(partition_id for (partition_id,) in ids),
             compacted=bool(row[1]),
             retention_seconds=row[2],
+            is_table=bool(row[3]),
         )
+        if topic.is_table:
+            self.table_partitions.update(topic.partition_ids)
         self._topics[name] = topic
         return topic

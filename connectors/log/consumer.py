@@ -77,8 +77,7 @@ class Consumer(FaustConsumer):
         """Read these topics; the assignment must follow after this call has returned."""
         names = set(topics)
         for name in names:
-            if self.log_file.catalog.find(name) is None:
-                self.log_file.create_topic(name, self.app.conf.topic_partitions)
+            self._producer.topic(name)
         self.add_future(self._assign(names))
 
     async def _assign(self, topics: set[str]) -> None:

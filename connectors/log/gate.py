@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import logging
 import mmap
 import os
 import secrets
@@ -16,6 +17,8 @@ from streams.clock import monotonic_seconds
 from streams.domain.errors import Unavailable
 
 _TOKEN_BYTES = 16
+
+logger = logging.getLogger(__name__)
 
 LEASE_WAIT_SECONDS_MAX = 30.0
 _LEASE_RETRY_SECONDS = 0.05
@@ -77,6 +80,8 @@ class Lease:
     async def take(self, wait_seconds_max: float = LEASE_WAIT_SECONDS_MAX) -> None:
         """Hold the lease, or raise `Unavailable` when another process keeps it too long."""
         deadline = monotonic_seconds() + wait_seconds_max
+        if not self.try_take():
+            logger.warning("waits for the process that consumes as group %r to end", self.group)
         while not self.try_take():
             if monotonic_seconds() >= deadline:
                 message = (

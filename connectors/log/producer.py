@@ -11,10 +11,11 @@ from faust.transport import base
 from faust.types.core import HeadersArg
 from faust.types.tuples import TP, FutureMessage, Message, RecordMetadata
 
+from connectors.log.catalog import Topic
 from connectors.log.elements import Element, Row, size_of
 from connectors.log.headers import pack_headers
 from connectors.log.places import partition_of
-from connectors.log.unit import Unit, UnitOrder
+from connectors.log.unit import Change, Unit, UnitOrder
 from streams.ports import Record
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Producer(base.Producer):
         self.unit_order = UnitOrder(getattr(self.app, "unit_topics", ()))
         self.opened: Unit | None = None
         self._keyless = count()
+        self._tables: dict[str, Any] = {}
         self._loop_of_unit: asyncio.AbstractEventLoop | None = None
 
     async def on_start(self) -> None:
@@ -143,10 +145,19 @@ class Producer(base.Producer):
         pending = fut.message
         topic = pending.topic or pending.channel.get_topic_name()
         row, _ = self._row(topic, pending.key, pending.value, pending.partition, pending.headers)
+        table = self._table_of(topic)
+        written = None if table is None else table.data.write(row)
         if self.opened is not None:
-            self.opened.change(row, fut)
+            self.opened.change(row, fut, written)
         else:
-            self._queue_row(row, _settle_changes([(0, fut)]))
+            self._queue_row(row, _settle_changes([Change(0, fut, written)]))
+
+    def _table_of(self, topic: str) -> Any:
+        """The table whose changelog this is, if it is one."""
+        if topic not in self._tables and topic in self.app.tables.changelog_topics:
+            for table in self.app.tables.values():
+                self._tables[table.changelog_topic.get_topic_name()] = table
+        return self._tables.get(topic)
 
     def _queue_row(self, row: Row, settled: Any) -> None:
         rows = (row,)
@@ -167,9 +178,7 @@ class Producer(base.Producer):
         partition: int | None,
         headers: HeadersArg | None,
     ) -> tuple[Row, TP]:
-        found = self.log_file.catalog.find(topic)
-        if found is None:
-            found = self.log_file.create_topic(topic, self.app.conf.topic_partitions)
+        found = self.topic(topic)
         if partition is None:
             partition = self._partition(key, found.partitions)
         packed = None
@@ -205,15 +214,24 @@ class Producer(base.Producer):
         ensure_created: bool = False,
     ) -> None:
         """Declare a topic; one that exists keeps its rules."""
-        if self.log_file.catalog.find(topic) is None:
+        if topic in self.app.tables.changelog_topics:
+            self.log_file.create_topic(topic, partitions, is_table=True)
+        elif self.log_file.catalog.find(topic) is None:
             seconds = None if retention is None else int(float(retention))
             self.log_file.create_topic(topic, partitions, bool(compacting), seconds)
 
+    def topic(self, name: str) -> Topic:
+        """The topic, made as Faust would declare it when nobody has."""
+        found = self.log_file.catalog.find(name)
+        if found is None:
+            is_table = name in self.app.tables.changelog_topics
+            partitions = self.app.conf.topic_partitions
+            found = self.log_file.create_topic(name, partitions, is_table=is_table)
+        return found
+
     def key_partition(self, topic: str, key: bytes) -> TP:
         """The partition of a key: the same as on Kafka."""
-        found = self.log_file.catalog.find(topic)
-        if found is None:
-            found = self.log_file.create_topic(topic, self.app.conf.topic_partitions)
+        found = self.topic(topic)
         return TP(topic, self._partition(key, found.partitions))
 
     def supports_headers(self) -> bool:
@@ -232,13 +250,15 @@ def _metadata(tp: TP, element: Element, index: int) -> RecordMetadata:
     )
 
 
-def _settle_changes(changes: list[tuple[int, FutureMessage]]) -> Any:
+def _settle_changes(changes: list[Change]) -> Any:
     """Tell Faust's tables where their changes stand, once they are durable."""
 
     def settled(element: Element, error: BaseException | None) -> None:
         if error is not None:
             return  # the log has stopped the process, or will refuse everything from now on
-        for index, future in changes:
+        for index, future, written in changes:
+            if written is not None:
+                written.settle()
             pending = future.message
             tp = TP(pending.channel.get_topic_name(), pending.partition or 0)
             future.set_result(_metadata(tp, element, index))

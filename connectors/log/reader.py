@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from connectors.log.places import offset_of, place_of
@@ -14,10 +13,6 @@ _FETCH = (
     "SELECT place, timestamp_ms, key, value, headers FROM log"
     " WHERE place >= ? AND place < ? ORDER BY place LIMIT ?"
 )
-_NEWEST = (
-    "SELECT key, value FROM log WHERE place >= ? AND place < ? AND key IS NOT NULL ORDER BY place"
-)
-_ROWS_AT_ONCE = 5_000
 
 
 class Stored(NamedTuple):
@@ -75,18 +70,6 @@ class Reader:
             partition_id,
             group,
         )
-
-    def newest(self, partition_id: int, until: int) -> Iterator[list[tuple[bytes, bytes | None]]]:
-        """Keys and values in order up to an offset, in lists: the last one of a key counts."""
-        with self._lock:
-            cursor = self._connection.execute(
-                _NEWEST, (place_of(partition_id, 0), place_of(partition_id, until))
-            )
-            try:
-                while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                    yield rows
-            finally:
-                cursor.close()
 
     def close(self) -> None:
         """Give the connection back."""

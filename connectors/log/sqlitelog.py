@@ -18,6 +18,7 @@ from connectors.log.headers import pack_headers
 from connectors.log.maintenance import Maintenance
 from connectors.log.places import partition_of
 from connectors.log.reader import Reader, Stored
+from connectors.log.rows import Rows
 from connectors.log.schema import connect, prepare_file
 from connectors.log.settling import call_soon
 from connectors.log.writer import Writer
@@ -71,6 +72,7 @@ class SqliteLog:
         self._catalog_gate = Gate(self._beside(".gate"))
         self.catalog = Catalog(self._catalog_connection, self._catalog_gate)
         self.reader = Reader(connect(self.path, read_only=True))
+        self.rows = Rows(lambda: connect(self.path, read_only=True))
         self.backlog = backlog or Backlog()
         self._listeners: list[Callable[[], None]] = []
         self._maintenance = Maintenance(self.path, self._beside(".gate"), self.catalog, clock)
@@ -78,6 +80,7 @@ class SqliteLog:
             connect=lambda: connect(self.path),
             gate=self._gate,
             clock=clock,
+            table_partitions=self.catalog.table_partitions,
             committed=self._committed,
             failed=self._failed,
         )
@@ -98,10 +101,19 @@ class SqliteLog:
         partitions: int,
         compacted: bool = False,
         retention_seconds: int | None = None,
+        *,
+        is_table: bool = False,
     ) -> Topic:
-        """Create a topic, or check that the one that exists has as many partitions."""
+        """Create a topic, or check that the one that exists has as many partitions.
+
+        Of a table only the newest record of each key is kept, for `rows` and not for `fetch`.
+        """
         return self.catalog.create(
-            name, partitions, compacted=compacted, retention_seconds=retention_seconds
+            name,
+            partitions,
+            compacted=compacted,
+            retention_seconds=retention_seconds,
+            is_table=is_table,
         )
 
     # -- write side
@@ -273,6 +285,7 @@ class SqliteLog:
             self._settle(late, Unavailable("the log was closed"))
         self._maintenance.close()
         self.reader.close()
+        self.rows.close()
         self._catalog_connection.close()
         self._catalog_gate.close()
         self._gate.close()

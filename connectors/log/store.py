@@ -1,57 +1,171 @@
-"""The table store of the embedded log: in memory, loaded straight from the changelog's rows."""
+"""The table store of the embedded log: rows in the log file, and in memory what is in use."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, cast
 
-from faust.stores import memory
+from faust import current_event
+from faust.stores import base
 from faust.types import EventT
 from faust.types.tuples import TP
 
+from connectors.log.elements import Row
+from connectors.log.rowcache import RowCache
+from connectors.log.rows import Rows
+
 if TYPE_CHECKING:
-    from connectors.log.producer import Producer
     from connectors.log.transport import Transport
 
-_MISSING = object()
+ROWS_PER_PIECE = 100
+"""So many rows are read at once when a table is gone through."""
 
 
-class Store(memory.Store[Any, Any]):
-    """A dict whose recovery needs no replay: what it loads is what the log holds at that moment."""
+class Store(base.Store[bytes, bytes]):
+    """A mapping whose rows become durable in the transaction of the records that changed them.
 
-    def __post_init__(self) -> None:
-        self.data: dict[Any, Any] = {}
-        self._loaded: set[TP] = set()
-        self._key_partition: dict[Any, int] = {}
+    A row is written by its changelog record (`write`, called by the producer) and is `dirty` until
+    that record is durable; then the file has it. A key belongs to one partition: that of the
+    event whose step writes it.
+    """
 
-    @property
-    def _transport(self) -> Transport:
-        return cast("Transport", self.app.transport)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (self.key_type, self.value_type) != (bytes, bytes):
+            message = f"table {self.table_name} must have keys and values of bytes"
+            raise TypeError(message)
+        self.cache = RowCache()
+        self.dirty: dict[bytes, _Dirty] = {}
+        self._changelog: str = self.table.changelog_topic.get_topic_name()
+        self._partition_ids: tuple[int, ...] = ()
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._remember(key)
-        # A result of orjson keeps some 4 KB alive whatever its length; a copy does not.
-        self.data[key] = bytes(bytearray(value)) if type(value) is bytes else value
+    # -- writing
 
-    def __delitem__(self, key: Any) -> None:
-        self._remember(key)
-        del self.data[key]
+    def write(self, row: Row) -> _Dirty:
+        """Take in the row of a changelog record that is about to be queued."""
+        partition_id, key, value, _ = row
+        if key is None:
+            message = f"a row of table {self.table_name} has no key"
+            raise TypeError(message)
+        written = _Dirty(self, partition_id, key, value or None, self.dirty.get(key))
+        self.dirty[key] = written
+        self.cache.forget(key)
+        return written
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._must_be_written(key, value or None)
+
+    def __delitem__(self, key: bytes) -> None:
+        self._must_be_written(key, None)
 
     def update(self, *changes: Any, **named: Any) -> None:
-        """Set several keys, each so that it can be taken back."""
+        """Faust says this after it has sent the records."""
         for key, value in dict(*changes, **named).items():
             self[key] = value
 
-    def _clear(self) -> None:
-        for key in tuple(self.data):
+    def clear(self) -> None:
+        """Faust says this after it has sent the records."""
+        for key in self:
             del self[key]
 
-    def _remember(self, key: Any) -> None:
-        """Let the open unit take this write back, should its step fail."""
-        opened = cast("Producer", self.app.producer).opened
-        if opened is not None:
-            opened.undo.append(_restoring(self.data, key))
+    def _must_be_written(self, key: bytes, value: bytes | None) -> None:
+        """Faust changes the store right after it has sent the record, which wrote the row."""
+        written = self.dirty.get(key)
+        if written is None or written.value != value:
+            message = "change the table, not its store: no record carries this change"
+            raise RuntimeError(message)
+
+    # -- reading
+
+    def find(self, key: bytes) -> bytes | None:
+        """The value of a key, or None."""
+        written = self.dirty.get(key)
+        if written is not None:
+            return written.value
+        known, value = self.cache.find(key)
+        if not known:
+            value = self._rows.find(self._where(), key)
+            self.cache.keep(key, value)
+        return value
+
+    def _where(self) -> tuple[int, ...]:
+        """Where a key can be: a step looks for rows of its own event's partition only."""
+        ids, event = self._ids(), current_event()
+        return ids if event is None or not ids else ids[event.message.partition :][:1]
+
+    def __getitem__(self, key: bytes) -> bytes:
+        value = self.find(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return self.find(cast("bytes", key)) is not None
+
+    def __len__(self) -> int:
+        dirty = self.dirty.values()
+        total = self._rows.count(self._ids(), without=tuple(self.dirty))
+        return total + sum(written.value is not None for written in dirty)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (key for piece in self.pieces() for key, _ in piece)
+
+    def keys(self) -> KeysView[bytes]:
+        """Keys in order, partition by partition, read in pieces."""
+        return KeysView(self)
+
+    def values(self) -> ValuesView[bytes]:
+        """Values in the order of `keys`, read in pieces."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[bytes, bytes]:
+        """Rows in the order of `keys`, read in pieces."""
+        return _Items(self)
+
+    def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All rows; each piece is what stands there at the moment when it is asked for."""
+        for partition_id in self._ids():
+            first = b""
+            while True:
+                rows = self._rows.some(partition_id, first, ROWS_PER_PIECE)
+                until = rows[-1][0] if len(rows) == ROWS_PER_PIECE else None
+                yield self._merged(partition_id, rows, first, until)
+                if until is None:
+                    break
+                first = until + b"\x00"
+
+    def _merged(
+        self, partition_id: int, rows: list[tuple[bytes, bytes]], first: bytes, until: bytes | None
+    ) -> list[tuple[bytes, bytes]]:
+        newer = {
+            key: written.value
+            for key, written in self.dirty.items()
+            if written.partition_id == partition_id
+            and first <= key
+            and (until is None or key <= until)
+        }
+        if not newer:
+            return rows
+        merged: dict[bytes, bytes | None] = {**dict(rows), **newer}
+        return [(key, value) for key, value in sorted(merged.items()) if value is not None]
+
+    @property
+    def _rows(self) -> Rows:
+        return cast("Transport", self.app.transport).log_file.rows
+
+    def _ids(self) -> tuple[int, ...]:
+        """The partitions of the table, once its changelog was declared."""
+        if not self._partition_ids:
+            topic = cast("Transport", self.app.transport).log_file.catalog.find(self._changelog)
+            if topic is not None:
+                self._partition_ids = topic.partition_ids
+        return self._partition_ids
+
+    # -- recovery, of which there is none
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The last offset: what is durable in the changelog is durable in the table."""
+        return cast("Transport", self.app.transport).log_file.end(tp.topic, tp.partition) - 1
 
     async def on_rebalance(
         self,
@@ -60,40 +174,8 @@ class Store(memory.Store[Any, Any]):
         newly_assigned: set[TP],
         generation_id: int = 0,
     ) -> None:
-        """Load every partition of the table's changelog that is new here."""
-        changelog = self.table.changelog_topic.get_topic_name()
-        self._loaded -= revoked
-        for tp in sorted(assigned):
-            if tp.topic == changelog and tp not in self._loaded:
-                await self._load(tp)
-                self._loaded.add(tp)
-
-    async def _load(self, tp: TP) -> None:
-        """Apply a partition's rows in order: the last of a key is what the table knows."""
-        log_file = self._transport.log_file
-        partition_id = log_file.catalog.get(tp.topic).partition_ids[tp.partition]
-        until = log_file.reader.end(partition_id)
-        newest: dict[bytes, bytes] = {}
-        for rows in log_file.reader.newest(partition_id, until):
-            newest.update(rows)  # type: ignore[arg-type]  # tombstones are left out below
-            await asyncio.sleep(0)
-        raw_keys, raw_values = self.key_type is bytes, self.value_type is bytes
-        table: Any = self.table
-        to_key: Callable[[Any], Any] = table._to_key
-        for key, value in newest.items():
-            if value:
-                self.data[key if raw_keys else to_key(self._decode_key(key))] = (
-                    value if raw_values else self._decode_value(value)
-                )
-
-    def persisted_offset(self, tp: TP) -> int | None:
-        """The last offset of a loaded partition: only this process writes it, nothing is newer."""
-        if tp not in self._loaded:
-            return None
-        return self._transport.log_file.end(tp.topic, tp.partition) - 1
-
-    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Nothing to throw away: the driver assigns every partition to the one process."""
+        """Another process may have written while the group was not ours."""
+        self.cache.clear()
 
     def apply_changelog_batch(
         self,
@@ -101,22 +183,64 @@ class Store(memory.Store[Any, Any]):
         to_key: Callable[[Any], Any],
         to_value: Callable[[Any], Any],
     ) -> None:
-        """Apply changes in order, should Faust's recovery find any left."""
-        for event in batch:
-            key = to_key(event.key)
-            if event.message.value:
-                self.data[key] = to_value(event.value)
-            else:
-                self.data.pop(key, None)
+        """Nothing is ever left to apply: see `persisted_offset`."""
+
+    def reset_state(self) -> None:
+        """There is no state outside the log."""
+
+    async def backup_partition(
+        self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1
+    ) -> None:
+        """Whoever copies the log file copies the tables."""
+
+    def restore_backup(self, tp: TP | int, latest: bool = True, backup_id: int = 0) -> None:
+        """Whoever copies the log file copies the tables."""
 
 
-def _restoring(data: dict[Any, Any], key: Any) -> Callable[[], None]:
-    before = data.get(key, _MISSING)
+class _Dirty:
+    """A row that is not durable yet; None stands for no row."""
 
-    def restore() -> None:
-        if before is _MISSING:
-            data.pop(key, None)
+    __slots__ = ("_before", "_store", "key", "partition_id", "value")
+
+    def __init__(
+        self,
+        store: Store,
+        partition_id: int,
+        key: bytes,
+        value: bytes | None,
+        before: _Dirty | None,
+    ) -> None:
+        self._store, self._before = store, before
+        self.partition_id, self.key, self.value = partition_id, key, value
+
+    def settle(self) -> None:
+        """The record is durable: from now on the file has the row, or a newer one is on its way."""
+        self._before = None
+        if self._store.dirty.get(self.key) is self:
+            del self._store.dirty[self.key]
+            self._store.cache.keep(self.key, self.value)
+
+    def undo(self) -> None:
+        """The step failed: what was before holds again, and nothing happened in between."""
+        if self._before is None:
+            del self._store.dirty[self.key]
         else:
-            data[key] = before
+            self._store.dirty[self.key] = self._before
 
-    return restore
+
+class _Values(ValuesView[bytes]):
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._store = store
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (value for piece in self._store.pieces() for _, value in piece)
+
+
+class _Items(ItemsView[bytes, bytes]):
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._store = store
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return (row for piece in self._store.pieces() for row in piece)

@@ -10,6 +10,7 @@ from connectors.log.doorbell import Doorbell
 from connectors.log.places import partition_of
 from connectors.log.sqlitelog import SqliteLog
 from streams.ports import Fetched, Place
+from streams.topics import INVOICES, REFERENCES, group_of_topic
 
 
 class LogTail:
@@ -47,6 +48,17 @@ class LogTail:
         except TimeoutError:
             return
         self._doorbell.quiet()
+
+    async def untaken_since(self) -> datetime | None:
+        """The log time of the oldest record that a step before history has yet to take."""
+        groups = group_of_topic()
+        waiting = []
+        for name in (REFERENCES.name, INVOICES.name):
+            for partition in range(self._log_file.catalog.get(name).partitions):
+                taken = self._log_file.committed(groups[name], name, partition)
+                oldest = await self.fetch(name, partition, taken or 0, 1)
+                waiting += [each.recorded_at for each in oldest]
+        return min(waiting, default=None)
 
     def partition_of(self, topic: str, key: bytes) -> int:
         """The partition that holds a key."""

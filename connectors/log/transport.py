@@ -15,7 +15,7 @@ from connectors.log.producer import Producer
 from connectors.log.sqlitelog import SqliteLog, stop_process
 
 SCHEME = "sqlitelog"
-STORE_SCHEME = "sqlitelogmemory"
+STORE_SCHEME = "sqlitelogrows"
 
 
 class Transport(base.Transport):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from faust.types.tuples import TP, FutureMessage, Message
 
@@ -13,6 +13,21 @@ from streams.ports import Record
 
 if TYPE_CHECKING:
     from connectors.log.producer import Producer
+
+
+class Written(Protocol):
+    """A row that a table wrote, until its record is durable."""
+
+    def settle(self) -> None: ...
+    def undo(self) -> None: ...
+
+
+class Change(NamedTuple):
+    """A record among an element's rows that Faust waits for, and the row it wrote."""
+
+    place: int
+    future: FutureMessage
+    written: Written | None
 
 
 class Unit:
@@ -28,17 +43,19 @@ class Unit:
         self._producer = producer
         self.message = message
         self.rows: list[Row] = []
-        self.changes: list[tuple[int, FutureMessage]] = []
+        self.changes: list[Change] = []
         self.undo: list[Callable[[], None]] = []
 
     def send(self, record: Record) -> None:
         """Append a record when, and only when, the whole unit becomes durable."""
         self.rows.append(self._producer.row_of(record))
 
-    def change(self, row: Row, future: FutureMessage) -> None:
-        """A table write of this step, for the table's changelog."""
-        self.changes.append((len(self.rows), future))
+    def change(self, row: Row, future: FutureMessage, written: Written | None) -> None:
+        """A record that Faust sends without waiting: a table write of this step, as a rule."""
+        self.changes.append(Change(len(self.rows), future, written))
         self.rows.append(row)
+        if written is not None:
+            self.undo.append(written.undo)
 
     def __enter__(self) -> Self:
         self._producer.open_unit(self)

@@ -6,8 +6,9 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import closing, suppress
+from typing import NamedTuple
 
 from connectors.log.elements import Element
 from connectors.log.gate import Gate
@@ -37,10 +38,12 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         gate: Gate,
         clock: Clock,
+        table_partitions: Container[int],
         committed: Callable[[list[Element], bool], None],
         failed: Callable[[list[Element], BaseException], bool],
     ) -> None:
         self._connect, self._gate, self._clock = connect, gate, clock
+        self._table_partitions = table_partitions
         self._committed, self._failed = committed, failed
         self._queue: queue.SimpleQueue[Element | None] = queue.SimpleQueue()
         self._next_offsets: dict[int, int] = {}
@@ -143,11 +146,37 @@ class Writer:
         self._ends_known = True
 
     def _insert(self, connection: sqlite3.Connection, batch: list[Element]) -> bool:
+        positions: dict[tuple[str, int], int] = {}
+        for element in batch:
+            for group, partition_id, position in element.positions:
+                name = group, partition_id
+                positions[name] = max(position, positions.get(name, 0))
+        log, tables, touched = self._give_offsets(batch)
+        _run_many(connection, _LOG, log)
+        kept = [item for item in tables.items() if item[1]]
+        _run_many(connection, _KEEP, [part for (place, value) in kept for part in (*place, value)])
+        gone = (part for place, value in tables.items() if not value for part in place)
+        _run_many(connection, _FORGET, gone)
+        ends = (
+            value
+            for each in touched
+            for value in (each, self._next_offsets[each], self._timestamps_ms[each])
+        )
+        _run_many(connection, _ENDS, ends)
+        moved = (value for (g, p), n in positions.items() for value in (g, p, n))
+        _run_many(connection, _POSITIONS, moved)
+        return bool(log)
+
+    def _give_offsets(
+        self, batch: list[Element]
+    ) -> tuple[list[object], dict[tuple[int, bytes | None], bytes | None], set[int]]:
+        """What goes into the log, what into tables, and the partitions that grew."""
         now_ms = int(self._clock().timestamp() * 1000)
         next_offsets, timestamps_ms = self._next_offsets, self._timestamps_ms
+        table_partitions = self._table_partitions
         touched: set[int] = set()
-        values: list[object] = []
-        positions: dict[tuple[str, int], int] = {}
+        log: list[object] = []
+        tables: dict[tuple[int, bytes | None], bytes | None] = {}
         for element in batch:
             element.offsets = []
             element.timestamps_ms = []
@@ -159,35 +188,46 @@ class Writer:
                 touched.add(partition_id)
                 element.offsets.append(offset)
                 element.timestamps_ms.append(timestamp_ms)
-                values += (place_of(partition_id, offset), timestamp_ms, key, value, headers)
-            for group, partition_id, position in element.positions:
-                name = group, partition_id
-                positions[name] = max(position, positions.get(name, 0))
-        _insert_rows(connection, _LOG, values)
-        ends = (
-            value for each in touched for value in (each, next_offsets[each], timestamps_ms[each])
-        )
-        _insert_rows(connection, _ENDS, ends)
-        _insert_rows(
-            connection,
-            _POSITIONS,
-            (value for (g, p), n in positions.items() for value in (g, p, n)),
-        )
-        return bool(values)
+                if partition_id in table_partitions:
+                    tables[partition_id, key] = value  # the last one of a transaction counts
+                else:
+                    log += (place_of(partition_id, offset), timestamp_ms, key, value, headers)
+        return log, tables, touched
 
 
-_LOG = ("INSERT INTO log (place, timestamp_ms, key, value, headers) VALUES ", 5, "")
-_ENDS = (
+class _Statement(NamedTuple):
+    """A statement over many rows."""
+
+    start: str
+    row: str
+    between: str
+    end: str
+
+
+_LOG = _Statement(
+    "INSERT INTO log (place, timestamp_ms, key, value, headers) VALUES ", "(?,?,?,?,?)", ",", ""
+)
+_KEEP = _Statement(
+    "INSERT INTO table_rows (partition_id, key, value) VALUES ",
+    "(?,?,?)",
+    ",",
+    " ON CONFLICT (partition_id, key) DO UPDATE SET value = excluded.value",
+)
+# One index search per pair; SQLite scans the whole table for a list of pairs.
+_FORGET = _Statement("DELETE FROM table_rows WHERE ", "(partition_id = ? AND key = ?)", " OR ", "")
+_ENDS = _Statement(
     "INSERT INTO ends (partition_id, next_offset, timestamp_ms) VALUES ",
-    3,
+    "(?,?,?)",
+    ",",
     (
         " ON CONFLICT (partition_id) DO UPDATE SET"
         " next_offset = excluded.next_offset, timestamp_ms = excluded.timestamp_ms"
     ),
 )
-_POSITIONS = (
+_POSITIONS = _Statement(
     "INSERT INTO positions (group_name, partition_id, next_offset) VALUES ",
-    3,
+    "(?,?,?)",
+    ",",
     (
         " ON CONFLICT (group_name, partition_id) DO UPDATE SET"
         " next_offset = max(next_offset, excluded.next_offset)"
@@ -195,17 +235,17 @@ _POSITIONS = (
 )
 
 
-def _insert_rows(
-    connection: sqlite3.Connection, kind: tuple[str, int, str], values: Iterable[object]
+def _run_many(
+    connection: sqlite3.Connection, statement: _Statement, values: Iterable[object]
 ) -> None:
-    """Insert rows, many per statement.
+    """Run a statement for many rows at a time.
 
     The interpreter lock is given up once per statement, and a busy event loop gives it back
     late: with one statement per row a commit of a few thousand rows took seconds.
     """
-    start, columns, end = kind
     flat = list(values)
-    row = "(" + ",".join("?" * columns) + ")"
+    start, row, between, end = statement
+    columns = row.count("?")
     done, total = 0, len(flat) // columns
     while done < total:
         left = total - done
@@ -215,6 +255,6 @@ def _insert_rows(
             count = left - left % _ROWS_PER_SMALL_STATEMENT
         else:
             count = left
-        statement = start + ",".join([row] * count) + end
-        connection.execute(statement, flat[done * columns : (done + count) * columns])
+        text = start + between.join([row] * count) + end
+        connection.execute(text, flat[done * columns : (done + count) * columns])
         done += count

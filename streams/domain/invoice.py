@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,8 +14,10 @@ from streams.domain.payment import Payment, PaymentState, payment_of
 
 GRACE_SECONDS_DEFAULT = 3_600
 """A slip printed at the kiosk can still be paid about half an hour after it expired."""
-JOURNAL_ENTRIES_MAX = 500
-"""The most that can happen to one invoice; what comes after is quarantined, not lost."""
+JOURNAL_ENTRIES_MAX = 100
+"""With so much in its journal an invoice takes no new payment: each is quarantined, not lost."""
+JOURNAL_ENTRIES_RESERVED = 50
+"""So many more may tell of the payments it has, cancel it, or pass its deadline."""
 
 
 class ReleaseOn(StrEnum):
@@ -161,55 +163,81 @@ class InvoiceState:
     payments: tuple[Payment, ...]
 
 
-def payments_of(journal: Sequence[Entry]) -> dict[PaymentId, Payment]:
-    """The payments in a journal, in the order in which each was first heard of."""
-    notices: dict[PaymentId, list[Notice]] = {}
-    for entry in journal:
-        if isinstance(entry, NoticeApplied):
-            notices.setdefault(entry.notice.payment_id, []).append(entry.notice)
-    return {payment_id: payment_of(said) for payment_id, said in notices.items()}
+class Fold:
+    """Folds a journal entry by entry; each costs the same, however long the journal is.
+
+    The state depends on the set of entries that were added, not on their order.
+    """
+
+    def __init__(self, terms: InvoiceTerms, journal: Iterable[Entry] = ()) -> None:
+        self._terms = terms
+        self._notices: dict[PaymentId, list[Notice]] = {}
+        self.payments: dict[PaymentId, Payment] = {}
+        """In the order in which each was first heard of."""
+        self._live_yen = self._preliminary_yen = 0
+        self.is_cancelled = False
+        self._latest = terms.created_at
+        for entry in journal:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> None:
+        """Take in one more entry."""
+        self._latest = max(self._latest, entry.at)
+        if isinstance(entry, Cancelled):
+            self.is_cancelled = True
+        elif isinstance(entry, NoticeApplied):
+            self._hear(entry.notice)
+
+    def _hear(self, notice: Notice) -> None:
+        payment_id = notice.payment_id
+        said = self._notices.setdefault(payment_id, [])
+        said.append(notice)
+        before, after = self.payments.get(payment_id), payment_of(said)
+        self.payments[payment_id] = after
+        self._live_yen += after.live_yen - (before.live_yen if before else 0)
+        self._preliminary_yen += _preliminary_yen(after) - _preliminary_yen(before)
+
+    @property
+    def _counted_yen(self) -> int:
+        withheld = self._terms.release.needs_confirmation(self._terms.amount_yen)
+        return self._live_yen - self._preliminary_yen if withheld else self._live_yen
+
+    @property
+    def status(self) -> InvoiceStatus:
+        """Where the invoice stands after the entries so far."""
+        counted_yen, amount_yen = self._counted_yen, self._terms.amount_yen
+        if self.is_cancelled:
+            return InvoiceStatus.CANCELLED
+        if counted_yen >= amount_yen:
+            paid = counted_yen == amount_yen
+            return InvoiceStatus.PAID if paid else InvoiceStatus.OVERPAID
+        # Money in full that only awaits its confirmation keeps an invoice from expiring.
+        if self._live_yen < amount_yen and self._latest >= self._terms.deadline:
+            return InvoiceStatus.EXPIRED
+        return InvoiceStatus.PART_PAID if counted_yen else InvoiceStatus.OPEN
+
+    def state(self) -> InvoiceState:
+        """Everything that follows from the entries so far."""
+        counted_yen = self._counted_yen
+        owed_yen = 0 if self.is_cancelled else self._terms.amount_yen
+        paid_yen = min(counted_yen, owed_yen)
+        payments = sorted(self.payments.values(), key=lambda p: (p.paid_at, p.payment_id))
+        return InvoiceState(
+            status=self.status,
+            paid_yen=paid_yen,
+            excess_yen=counted_yen - paid_yen,
+            preliminary_yen=self._preliminary_yen,
+            balance_yen=owed_yen - paid_yen,
+            payments=tuple(payments),
+        )
 
 
-def is_cancelled(journal: Sequence[Entry]) -> bool:
-    """Whether the merchant cancelled the invoice."""
-    return any(isinstance(entry, Cancelled) for entry in journal)
+def _preliminary_yen(payment: Payment | None) -> int:
+    if payment is None or payment.state is not PaymentState.PRELIMINARY:
+        return 0
+    return payment.amount_yen
 
 
-def state_of(terms: InvoiceTerms, journal: Sequence[Entry]) -> InvoiceState:
-    """Fold a journal; the result depends on the set of its entries, not on their order."""
-    payments = sorted(payments_of(journal).values(), key=lambda p: (p.paid_at, p.payment_id))
-    live_yen = sum(payment.live_yen for payment in payments)
-    preliminary_yen = sum(p.live_yen for p in payments if p.state is PaymentState.PRELIMINARY)
-    withheld = terms.release.needs_confirmation(terms.amount_yen)
-    counted_yen = live_yen - preliminary_yen if withheld else live_yen
-    owed_yen = 0 if is_cancelled(journal) else terms.amount_yen
-    paid_yen = min(counted_yen, owed_yen)
-    return InvoiceState(
-        status=_status(terms, journal, counted_yen=counted_yen, live_yen=live_yen),
-        paid_yen=paid_yen,
-        excess_yen=counted_yen - paid_yen,
-        preliminary_yen=preliminary_yen,
-        balance_yen=owed_yen - paid_yen,
-        payments=tuple(payments),
-    )
-
-
-def _status(
-    terms: InvoiceTerms, journal: Sequence[Entry], *, counted_yen: int, live_yen: int
-) -> InvoiceStatus:
-    if is_cancelled(journal):
-        return InvoiceStatus.CANCELLED
-    if counted_yen == terms.amount_yen:
-        return InvoiceStatus.PAID
-    if counted_yen > terms.amount_yen:
-        return InvoiceStatus.OVERPAID
-    # Money in full that only awaits its confirmation keeps an invoice from expiring.
-    if live_yen < terms.amount_yen and has_lapsed(terms, journal):
-        return InvoiceStatus.EXPIRED
-    return InvoiceStatus.PART_PAID if counted_yen else InvoiceStatus.OPEN
-
-
-def has_lapsed(terms: InvoiceTerms, journal: Sequence[Entry]) -> bool:
-    """Whether the latest thing we know of happened at or after the deadline."""
-    latest = max((entry.at for entry in journal), default=terms.created_at)
-    return max(latest, terms.created_at) >= terms.deadline
+def state_of(terms: InvoiceTerms, journal: Iterable[Entry]) -> InvoiceState:
+    """Fold a whole journal."""
+    return Fold(terms, journal).state()

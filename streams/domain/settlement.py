@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,18 +11,18 @@ from streams.domain.errors import OverLimit
 from streams.domain.ids import InvoiceId, NoticeId, PaymentId
 from streams.domain.invoice import (
     JOURNAL_ENTRIES_MAX,
+    JOURNAL_ENTRIES_RESERVED,
     SETTLED,
     Assignment,
     Cancelled,
     DeadlinePassed,
     Entry,
+    Fold,
     Invoice,
     InvoiceState,
     InvoiceStatus,
     InvoiceTerms,
     NoticeApplied,
-    is_cancelled,
-    payments_of,
     state_of,
 )
 from streams.domain.notification import TOLD_OF_NOTICE, NotificationType, told_of_change
@@ -119,10 +118,10 @@ def cancel(invoice: Invoice, cancelled: Cancelled) -> Changed | Refused:
     for index, entry in enumerate(invoice.journal):
         if isinstance(entry, Cancelled) and entry.source == cancelled.source:
             return _decide(invoice, index, entry)
-    known = _known_at(invoice, cancelled.source)
-    if is_cancelled(known):
+    known = Fold(invoice.terms, _known_at(invoice, cancelled.source))
+    if known.is_cancelled:
         return Refused(reason="already_cancelled")
-    if state_of(invoice.terms, known).status in SETTLED:
+    if known.status in SETTLED:
         return Refused(reason="paid")
     return _decide(_with_entry(invoice, cancelled), len(invoice.journal), cancelled)
 
@@ -160,15 +159,32 @@ def _offset(source: str) -> int:
 
 
 def _with_entry(invoice: Invoice, entry: Entry) -> Invoice:
-    if len(invoice.journal) >= JOURNAL_ENTRIES_MAX:
-        raise OverLimit(f"an invoice keeps at most {JOURNAL_ENTRIES_MAX} entries")
+    most = JOURNAL_ENTRIES_MAX
+    if not _is_new_payment(invoice, entry):
+        most += JOURNAL_ENTRIES_RESERVED
+    if len(invoice.journal) >= most:
+        raise OverLimit(f"an invoice keeps at most {most} entries of this kind")
     return replace(invoice, journal=(*invoice.journal, entry))
+
+
+def _is_new_payment(invoice: Invoice, entry: Entry) -> bool:
+    return isinstance(entry, NoticeApplied) and all(
+        other.notice.payment_id != entry.notice.payment_id
+        for other in invoice.journal
+        if isinstance(other, NoticeApplied)
+    )
 
 
 def _decide(invoice: Invoice, index: int, entry: Entry) -> Changed:
     """What the entry at `index` did, from the journal up to it alone."""
-    before = state_of(invoice.terms, invoice.journal[:index])
-    after = state_of(invoice.terms, invoice.journal[: index + 1])
+    fold = Fold(invoice.terms, invoice.journal[:index])
+    return _decide_on(fold, invoice, index, entry)
+
+
+def _decide_on(fold: Fold, invoice: Invoice, index: int, entry: Entry) -> Changed:
+    before = fold.state()
+    fold.add(entry)
+    after = fold.state()
     return Changed(
         invoice=invoice,
         entry=entry,
@@ -180,10 +196,10 @@ def _decide(invoice: Invoice, index: int, entry: Entry) -> Changed:
 
 
 def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Changed:
-    change = _decide(invoice, index, entry)
-    known = payments_of(invoice.journal[: index + 1])
-    payment = known[entry.notice.payment_id]
-    outcome, reason = classify(invoice.terms, invoice.journal[:index], known, payment)
+    fold = Fold(invoice.terms, invoice.journal[:index])
+    change = _decide_on(fold, invoice, index, entry)
+    payment = fold.payments[entry.notice.payment_id]
+    outcome, reason = classify(invoice.terms, fold, payment)
     settlement = Settlement(
         notice_id=entry.notice.notice_id,
         payment_id=payment.payment_id,
@@ -200,19 +216,17 @@ def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Change
     return replace(change, told=told, settlement=settlement, payment=payment)
 
 
-def classify(
-    terms: InvoiceTerms,
-    before: Sequence[Entry],
-    known: dict[PaymentId, Payment],
-    payment: Payment,
-) -> tuple[Outcome, str]:
+def classify(terms: InvoiceTerms, known: Fold, payment: Payment) -> tuple[Outcome, str]:
     """The outcome for a payment and why, against the payments heard of before it."""
-    earlier = takewhile(lambda other: other.payment_id != payment.payment_id, known.values())
+    others = known.payments.values()
+    earlier = takewhile(lambda other: other.payment_id != payment.payment_id, others)
     earlier_yen = sum(other.live_yen for other in earlier)
     if not payment.live_yen:
         return Outcome.MATCHED, f"the payment is {payment.state}; its money no longer counts"
-    if is_cancelled(before):
+    if known.is_cancelled:
         return Outcome.AFTER_CANCEL, "the invoice was cancelled before this notice"
+    if terms.due_at <= terms.created_at:
+        return Outcome.LATE, "the invoice was past its due time when it was registered"
     if payment.paid_at > terms.deadline:
         return Outcome.LATE, "paid after the due time and its grace"
     if earlier_yen >= terms.amount_yen:

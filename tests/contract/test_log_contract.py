@@ -156,8 +156,8 @@ async def test_a_unit_left_by_an_exception_sends_nothing(
 
     assert [seen.value for seen in engine.read("counts")] == [b"1:1", b"2:2", b"3:3"]
     assert [seen.value for seen in engine.read("quarantine")] == [b"poison", b"poison"]
-    changes = [seen.value for seen in engine.read("log-worker-totals-changelog")]
-    assert changes == [b"1", b"2", b"3"]
+    assert engine.rows("log-worker-totals-changelog") == {b"k": b"3"}
+    assert sum(engine.ends("log-worker-totals-changelog")) == 3
 
 
 async def test_a_stopped_stage_finishes_what_it_began_and_the_next_goes_on(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,23 @@ async def test_complete_up_to_waits_for_the_archive(tmp_path: Path) -> None:
 
     assert abs((datetime.fromisoformat(complete["complete_up_to"]) - now).total_seconds()) < 2
     assert datetime.fromisoformat(behind["complete_up_to"]) <= now
+
+
+async def test_complete_up_to_waits_for_the_steps_before_the_archive(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        await paid(shop)
+        shop.world.clock.move(hours=1)
+        accepted_at = shop.world.clock.now
+        await shop.notice("n-2", reference="unknown")
+        shop.world.clock.move(hours=1)
+        await shop.world.archive()
+        behind = await shop.get("/v1/events")
+        await shop.world.settle()
+        complete = await shop.get("/v1/events")
+
+    a_moment_later = accepted_at + timedelta(seconds=1)
+    assert datetime.fromisoformat(behind["complete_up_to"]) < a_moment_later
+    assert datetime.fromisoformat(complete["complete_up_to"]) > a_moment_later
 
 
 async def test_one_event_can_be_looked_at(tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import random
 import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.log.places import partition_of
 from connectors.log.sqlitelog import SqliteLog
+from connectors.log.transport import STORE_SCHEME
 from streams.ports import Record
 from tests.log_helpers import a_log, count, end, every, start, wait_for_count, wait_until
+from tests.log_worker import TABLE, make_app
 
 pytestmark = pytest.mark.integration
 
@@ -37,12 +40,17 @@ async def fill(log: SqliteLog, events: int) -> None:
 def start_worker(log: SqliteLog, mode: str = "unit") -> subprocess.Popen[bytes]:
     """A worker on this log."""
     broker = f"sqlitelog://{log.path}"
-    return start("tests.log_worker", broker, "sqlitelogmemory://", mode)
+    return start("tests.log_worker", broker, "sqlitelogrows://", mode)
 
 
-def newest(log: SqliteLog, topic: str) -> dict[bytes | None, bytes | None]:
-    """What a table would hold after recovery."""
-    return {record.key: record.value for record in every(log, topic)}
+async def table_of(log: SqliteLog) -> dict[bytes, bytes]:
+    """What the next worker's table holds."""
+    app: Any = make_app(f"sqlitelog://{log.path}", f"{STORE_SCHEME}://", "unit")
+    await app.producer.start()
+    try:
+        return dict(app.tables[TABLE].items())
+    finally:
+        await app.producer.stop()
 
 
 async def test_kills_in_the_middle_of_units_lose_and_repeat_nothing(tmp_path: Path) -> None:
@@ -68,7 +76,8 @@ async def test_kills_in_the_middle_of_units_lose_and_repeat_nothing(tmp_path: Pa
         numbers = Counter(int(value.split(b":")[0]) for value in outputs)
         assert set(numbers) == set(range(EVENTS)), "lost"
         assert max(numbers.values()) == 1, "repeated"
-        assert newest(log, CHANGELOG) == {b"k%d" % key: b"8" for key in range(KEYS)}
+        assert await table_of(log) == {b"k%d" % key: b"8" for key in range(KEYS)}
+        assert count(log, CHANGELOG) == EVENTS
         totals: dict[bytes | None, list[int]] = defaultdict(list)
         for record in every(log, "counts"):
             totals[record.key].append(int((record.value or b"").split(b":")[1]))
@@ -121,7 +130,7 @@ async def test_a_unit_that_raises_leaves_nothing_but_the_quarantine_row(
 
         assert [record.value for record in every(log, "counts")] == [b"1:1", b"2:2"]
         assert [record.value for record in every(log, "quarantine")] == [b"poison"]
-        assert newest(log, CHANGELOG) == {b"k": b"2"}
+        assert await table_of(log) == {b"k": b"2"}
         assert count(log, CHANGELOG) == 2
 
 

@@ -135,7 +135,7 @@ async def test_every_process_that_hung_a_bell_is_woken(tmp_path: Path) -> None:
 async def test_a_group_is_consumed_by_one_process_until_that_one_is_gone(tmp_path: Path) -> None:
     with a_log(tmp_path / "log.db") as log:
         log.create_topic("counts", 4)
-        worker = start("tests.log_worker", f"sqlitelog://{log.path}", "sqlitelogmemory://", "unit")
+        worker = start("tests.log_worker", f"sqlitelog://{log.path}", "sqlitelogrows://", "unit")
         try:
             await log.append([a_record()])
             wait_until(log, lambda: count(log, "counts") > 0, process=worker)

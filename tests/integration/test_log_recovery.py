@@ -15,20 +15,29 @@ from connectors.log.places import partition_of
 from connectors.log.sqlitelog import SqliteLog
 from streams.clock import monotonic_seconds
 from streams.ports import Record
-from tests.log_helpers import a_log, a_record, count, end, every, start, wait_for_count, wait_until
+from tests.log_helpers import (
+    a_log,
+    a_record,
+    count,
+    end,
+    every,
+    rows_of,
+    start,
+    wait_for_count,
+    wait_until,
+)
 from tests.log_worker import make_app
 
 pytestmark = pytest.mark.integration
 
 ROWS = 200_000
-SECONDS_MAX = 8.0
 CHANGELOG = "log-worker-totals-changelog"
 
 
 @asynccontextmanager
 async def an_app(log: SqliteLog) -> AsyncIterator[Any]:
     """The worker's app in this process, with a producer that runs and nothing else."""
-    app: Any = make_app(f"sqlitelog://{log.path}", "sqlitelogmemory://", "unit")
+    app: Any = make_app(f"sqlitelog://{log.path}", "sqlitelogrows://", "unit")
     await app.producer.start()
     try:
         yield app
@@ -39,6 +48,7 @@ async def an_app(log: SqliteLog) -> AsyncIterator[Any]:
 async def load(app: Any) -> Any:
     """The app's table after its recovery."""
     table = app.tables["totals"]
+    table.use_partitioner = True  # no event is handled here that would say the partition
     assigned = {TP(CHANGELOG, number) for number in range(4)}
     await table.on_rebalance(assigned, set(), assigned, 1)
     return table
@@ -48,11 +58,11 @@ def a_message(offset: int) -> Message:
     return Message("notices", 0, offset, 0, 0, [], b"k", b"v", None, tp=TP("notices", 0))
 
 
-async def test_a_table_of_200_000_rows_is_back_in_seconds(
+async def test_a_table_of_200_000_rows_is_ready_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with a_log(tmp_path / "log.db") as log:
-        log.create_topic(CHANGELOG, 4, compacted=True)
+        log.create_topic(CHANGELOG, 4, is_table=True)
         for first in range(0, ROWS, 10_000):
             await log.append(
                 [
@@ -65,21 +75,20 @@ async def test_a_table_of_200_000_rows_is_back_in_seconds(
             table = await load(app)
             took = monotonic_seconds() - started
 
+            assert len(table.data.cache) == 0
             assert len(table) == ROWS
             assert table[b"invoice-77"] == b"{%0300d}" % 77
             assert table.persisted_offset(TP(CHANGELOG, 1)) == log.end(CHANGELOG, 1) - 1
-            assert took < SECONDS_MAX
             with capsys.disabled():
-                sys.stdout.write(f"\n{ROWS} rows recovered in {took:.2f} s\n")
+                sys.stdout.write(f"\n{ROWS} rows ready in {took * 1000:.1f} ms\n")
 
 
-async def test_a_table_comes_back_from_a_compacted_changelog(tmp_path: Path) -> None:
+async def test_a_table_comes_back_as_its_records_left_it(tmp_path: Path) -> None:
     with a_log(tmp_path / "log.db") as log:
-        log.create_topic(CHANGELOG, 4, compacted=True)
+        log.create_topic(CHANGELOG, 4, is_table=True)
         changes = [("a", "1"), ("b", "1"), ("a", "2"), ("b", ""), ("c", "1"), ("c", ""), ("c", "2")]
         for key, value in changes:
             await log.append([Record(topic=CHANGELOG, key=key.encode(), value=value.encode())])
-        log.compact(CHANGELOG)
 
         async with an_app(log) as app:
             table = await load(app)
@@ -100,17 +109,15 @@ async def test_a_worker_goes_on_after_compaction_and_retention_left_gaps(tmp_pat
                 ]
             )
             broker = f"sqlitelog://{log.path}"
-            worker = start("tests.log_worker", broker, "sqlitelogmemory://", "unit")
+            worker = start("tests.log_worker", broker, "sqlitelogrows://", "unit")
             try:
                 wait_for_count(log, "counts", (value + 1) * 100, worker)
             finally:
                 end([worker])
-            assert log.compact(CHANGELOG) > 0
+            log.compact("notices")
             log.expire("notices")
 
-        table = {record.key: record.value for record in every(log, CHANGELOG)}
-        assert table == {b"k%d" % n: b"30" for n in range(10)}
-        assert len(every(log, CHANGELOG)) == 10
+        assert rows_of(log, CHANGELOG) == {b"k%d" % n: b"30" for n in range(10)}
         assert {int((r.value or b"").split(b":")[0]) for r in every(log, "counts")} == set(
             range(300)
         )
@@ -125,7 +132,7 @@ async def test_plain_positions_move_over_the_gaps_that_compaction_left(tmp_path:
         log.compact("notices")
         assert [record.offset for record in every(log, "notices")] == [9, 19, 29, 39]
         ends = [log.end("notices", number) for number in range(4)]
-        worker = start("tests.log_worker", f"sqlitelog://{log.path}", "sqlitelogmemory://", "plain")
+        worker = start("tests.log_worker", f"sqlitelog://{log.path}", "sqlitelogrows://", "plain")
         try:
             wait_until(
                 log,
@@ -142,17 +149,17 @@ async def test_a_unit_that_fails_takes_its_table_writes_back_and_must_be_settled
     tmp_path: Path,
 ) -> None:
     with a_log(tmp_path / "log.db") as log:
-        log.create_topic(CHANGELOG, 4, compacted=True)
+        log.create_topic(CHANGELOG, 4, is_table=True)
         async with an_app(log) as app:
             table = await load(app)
-            table.data[b"old"] = b"1"
+            table[b"old"] = b"1"
 
             def fail() -> None:
                 with app.producer.unit(a_message(4)) as unit:
                     unit.send(Record(topic="notices", key=b"k", value=b"lost"))
-                    table.data[b"old"] = b"2"
-                    table.data.update({b"old": b"3", b"new": b"1"})
-                    table.data.clear()
+                    table[b"old"] = b"2"
+                    table.update({b"old": b"3", b"new": b"1"})
+                    table.clear()
                     raise ZeroDivisionError
 
             with pytest.raises(ZeroDivisionError):

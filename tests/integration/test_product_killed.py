@@ -145,7 +145,22 @@ async def settled_feed(world: World, merchant: Merchant, invoices: int) -> list[
 
 
 async def all_pending(world: World, merchant: Merchant, events: int) -> None:
-    """Nothing is lost for a server that was down the whole time: all of it is still to come."""
+    """Nothing is lost for a server that was down the whole time: all of it is still to come.
+
+    History hears of a delivery after it has heard of its event.
+    """
+    found: list[str] = []
+
+    async def are_known() -> bool:
+        found[:] = await statuses(world, merchant)
+        return len(found) == events
+
+    await until(are_known)
+    assert set(found) <= {"pending", "retrying"}
+
+
+async def statuses(world: World, merchant: Merchant) -> list[str]:
+    """The status of each delivery to a merchant."""
     found: list[str] = []
     after = ""
     while True:
@@ -155,5 +170,4 @@ async def all_pending(world: World, merchant: Merchant, events: int) -> None:
         if page["next"] is None:
             break
         after = f"&after={page['next']}"
-    assert len(found) == events
-    assert set(found) <= {"pending", "retrying"}
+    return found

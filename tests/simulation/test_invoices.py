@@ -11,7 +11,7 @@ import pytest
 
 from agents.settling import settling
 from streams.domain.ids import InvoiceId
-from streams.domain.invoice import Invoice, InvoiceState, NoticeApplied, is_cancelled, state_of
+from streams.domain.invoice import Fold, Invoice, InvoiceState, NoticeApplied, state_of
 from streams.domain.notice import Notice
 from streams.happenings import NoticeRepeated
 from streams.messages import (
@@ -100,7 +100,7 @@ def without_crashes(invoice: Invoice, notices: list[Notice]) -> InvoiceState:
     terms, rows = invoice.terms, dict[bytes, Invoice]()
     step = settling(invoices=rows, watch=lambda *_: None)
     log: list[object] = [InvoiceRegistered(terms=terms)]
-    log += [a_cancel_requested(terms=terms)] if is_cancelled(invoice.journal) else []
+    log += [a_cancel_requested(terms=terms)] if Fold(terms, invoice.journal).is_cancelled else []
     log += [a_notice_matched(notice, terms=terms) for notice in notices]
     for offset, message in enumerate(log):
         step(an_envelope(message, key=b"key", offset=offset, now=NOW))

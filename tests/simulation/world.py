@@ -169,6 +169,7 @@ class World:
             self.lanes.offer(delivery)
 
     def _tick(self) -> bool:
+        self._look_ahead()
         ticks = self.deadlines.due()
         self.log.append(ticks)
         return bool(ticks)
@@ -188,7 +189,12 @@ class World:
 
     def _watch_again(self) -> None:
         self.deadlines = self._new_deadlines()
+
+    def _look_ahead(self) -> None:
+        stretch = self.deadlines.stretch()
+        if stretch is None:
+            return
         for invoice in self.invoices.values():
             terms = invoice.terms
-            if self._is_open(terms.invoice_id):
+            if terms.deadline in stretch and self._is_open(terms.invoice_id):
                 self.deadlines.watch(terms.invoice_id, terms.merchant_id, terms.deadline)

@@ -9,7 +9,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from agents.deadlines import TICKS_PER_APPEND_MAX, Deadlines
+from agents.deadlines import (
+    HORIZON,
+    LOOK_AHEAD_AGAIN,
+    TICKS_PER_APPEND_MAX,
+    Deadlines,
+    Stretch,
+)
 from streams.domain.errors import Unavailable
 from streams.domain.ids import InvoiceId
 from streams.messages import InvoiceDue
@@ -18,6 +24,7 @@ from tests.builders import MERCHANT, NOW
 from tests.step_builders import messages
 
 SECOND = timedelta(seconds=1)
+MOMENT = timedelta(microseconds=1)
 
 
 @dataclass
@@ -120,3 +127,62 @@ async def test_without_a_tick_the_watcher_rests() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert watcher.published == []
+
+
+def test_what_lies_beyond_the_horizon_is_left_to_the_table() -> None:
+    watcher = Watcher()
+    watcher.watch("inside", NOW + HORIZON)
+    watcher.watch("beyond", NOW + HORIZON + MOMENT)
+
+    assert len(watcher.deadlines) == 1
+
+
+def test_the_table_is_gone_through_at_once_and_then_long_before_it_must() -> None:
+    watcher = Watcher()
+    first = watcher.deadlines.stretch()
+    assert first == Stretch(None, NOW + HORIZON)
+    assert watcher.deadlines.stretch() is None
+
+    watcher.now = NOW + HORIZON - LOOK_AHEAD_AGAIN - MOMENT
+    assert watcher.deadlines.stretch() is None
+    watcher.now += MOMENT
+    second = watcher.deadlines.stretch()
+    assert second == Stretch(NOW + HORIZON, watcher.now + HORIZON)
+
+
+@pytest.mark.parametrize("offset", [-MOMENT, timedelta(0), MOMENT])
+def test_no_deadline_falls_between_two_stretches(offset: timedelta) -> None:
+    watcher = Watcher()
+    first = watcher.deadlines.stretch()
+    watcher.now = NOW + LOOK_AHEAD_AGAIN
+    second = watcher.deadlines.stretch()
+    assert first is not None
+    assert second is not None
+
+    deadline = NOW + HORIZON + offset
+    assert (deadline in first) + (deadline in second) == 1
+
+
+def test_a_clock_that_is_set_forward_has_the_table_gone_through_at_once() -> None:
+    watcher = Watcher()
+    watcher.deadlines.stretch()
+    watcher.now += timedelta(days=3)
+
+    assert watcher.deadlines.stretch() == Stretch(NOW + HORIZON, watcher.now + HORIZON)
+
+
+def test_a_clock_that_is_set_back_makes_nothing_forgotten() -> None:
+    watcher = Watcher()
+    watcher.deadlines.stretch()
+    watcher.now -= timedelta(days=3)
+    assert watcher.deadlines.stretch() is None
+
+    watcher.watch("inv", NOW + HORIZON)
+    assert (len(watcher.deadlines), watcher.due()) == (1, [])
+
+
+def test_a_stretch_ends_at_its_end_and_begins_after_the_last_one() -> None:
+    stretch = Stretch(NOW, NOW + SECOND)
+    moments = (NOW, NOW + MOMENT, NOW + SECOND, NOW + SECOND + MOMENT)
+    assert [moment in stretch for moment in moments] == [False, True, True, False]
+    assert NOW - timedelta(days=999) in Stretch(None, NOW)

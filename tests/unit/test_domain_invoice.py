@@ -8,13 +8,13 @@ import pytest
 
 from streams.domain.invoice import (
     Entry,
+    Fold,
     InvoiceState,
     InvoiceStatus,
     InvoiceTerms,
     NoticeApplied,
     ReleaseOn,
     ReleasePolicy,
-    payments_of,
     state_of,
 )
 from streams.domain.notice import NoticeKind
@@ -184,4 +184,4 @@ def test_payments_are_kept_in_the_order_in_which_they_were_heard_of() -> None:
         confirmed(1, payment="b"),
     ]
 
-    assert list(payments_of(journal)) == [a_payment_id("b"), a_payment_id("a")]
+    assert list(Fold(TERMS, journal).payments) == [a_payment_id("b"), a_payment_id("a")]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from streams.domain.errors import OverLimit
 from streams.domain.invoice import (
     JOURNAL_ENTRIES_MAX,
+    JOURNAL_ENTRIES_RESERVED,
     Entry,
+    Invoice,
     InvoiceStatus,
     NoticeApplied,
 )
@@ -196,3 +199,30 @@ def test_a_full_journal_takes_no_more_but_still_answers_a_repeat() -> None:
     with pytest.raises(OverLimit, match=str(JOURNAL_ENTRIES_MAX)):
         settle(full, heard(payment="one more", offset=900))
     assert isinstance(settle(full, replace(entries[7], source="invoices/0/901")), Repeated)
+
+
+def test_a_full_journal_still_hears_of_the_payments_it_has_within_a_reserve() -> None:
+    entries = [heard(1, payment=f"p{number}") for number in range(JOURNAL_ENTRIES_MAX)]
+    full = after(*entries)
+    taken_back = [
+        heard(1, kind=NoticeKind.REVERSED, payment=f"p{number}", offset=900 + number)
+        for number in range(JOURNAL_ENTRIES_RESERVED + 1)
+    ]
+
+    for each in taken_back[:-1]:
+        told = settle(full, each)
+        assert isinstance(told, Changed)
+        full = told.invoice
+    with pytest.raises(OverLimit):
+        settle(full, taken_back[-1])
+
+
+def test_money_for_an_invoice_imported_past_its_due_time_is_late_whenever_it_was_paid() -> None:
+    terms = replace(TERMS, due_at=TERMS.created_at - timedelta(days=1))
+    before_due = heard(paid_at=TERMS.created_at - timedelta(days=2))
+
+    told = settle(Invoice(terms=terms), before_due)
+
+    assert isinstance(told, Changed)
+    assert told.settlement is not None
+    assert told.settlement.outcome is Outcome.LATE

@@ -1,0 +1,298 @@
+"""The table store: what is not durable yet is seen, taken back and merged; memory is bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.types.tuples import TP, Message
+
+from connectors.log.rowcache import ROW_OVERHEAD_BYTES, RowCache
+from connectors.log.sqlitelog import SqliteLog
+from connectors.log.store import ROWS_PER_PIECE
+from connectors.log.transport import STORE_SCHEME
+from streams.domain.errors import Conflict
+from streams.ports import Record
+from tests.log_helpers import a_log, all_of, count
+from tests.log_worker import TABLE, make_app
+
+CHANGELOG = "log-worker-totals-changelog"
+
+
+class World:
+    """An app whose producer runs, the store of its one table, and the file behind both."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.log: SqliteLog = app.transport.log_file
+        self.table = app.tables[TABLE]
+        self.table.use_partitioner = True  # no event is handled that would say the partition
+        self.store = self.table.data
+        self.reads = 0
+        find: Callable[[Sequence[int], bytes], bytes | None] = self.log.rows.find
+
+        def counted(partition_ids: Sequence[int], key: bytes) -> bytes | None:
+            self.reads += 1
+            return find(partition_ids, key)
+
+        self.log.rows.find = counted
+
+    async def durable(self) -> None:
+        await self.app.producer.flush()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the writer from making anything durable."""
+        gate = self.log._gate  # noqa: SLF001  # the one place where all of its transactions begin
+        enter, opened = gate.enter, threading.Event()
+
+        def waiting() -> bool:
+            opened.wait()
+            return enter()
+
+        gate.enter = waiting  # type: ignore[method-assign]  # held here
+        try:
+            yield
+        finally:
+            gate.enter = enter  # type: ignore[method-assign]  # and let go
+            opened.set()
+
+    def failing_step(self, **changes: bytes) -> None:
+        message = Message("notices", 0, 0, 0, 0, [], b"k", b"v", None, tp=TP("notices", 0))
+
+        def step() -> None:
+            with self.app.producer.unit(message):
+                for key, value in changes.items():
+                    self.table[key.encode()] = value
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            step()
+
+
+@asynccontextmanager
+async def a_world(path: Path) -> AsyncIterator[World]:
+    with a_log(path / "log.db"):
+        app: Any = make_app(f"sqlitelog://{path}/log.db", f"{STORE_SCHEME}://", "unit")
+        await app.producer.start()
+        try:
+            yield World(app)
+        finally:
+            await app.producer.stop()
+
+
+def test_the_cache_forgets_who_was_not_asked_for() -> None:
+    cache = RowCache(rows_max=2)
+    cache.keep(b"a", b"1")
+    cache.keep(b"b", b"2")
+    assert cache.find(b"a") == (True, b"1")
+    cache.keep(b"c", None)
+
+    assert [cache.find(key) for key in (b"a", b"b", b"c")] == [
+        (True, b"1"),
+        (False, None),
+        (True, None),
+    ]
+
+
+def test_the_cache_is_bounded_by_bytes_too() -> None:
+    row = ROW_OVERHEAD_BYTES + 1 + 100
+    cache = RowCache(bytes_max=3 * row)
+    for key in (b"a", b"b", b"c", b"d", b"d"):
+        cache.keep(key, b"x" * 100)
+    assert (len(cache), cache.size_bytes) == (3, 3 * row)
+
+    cache.keep(b"a", b"x" * 4 * row)
+    assert (len(cache), cache.size_bytes) == (0, 0)
+
+
+def test_what_is_forgotten_counts_no_more() -> None:
+    cache = RowCache()
+    cache.keep(b"a", b"1")
+    cache.forget(b"a")
+    cache.forget(b"a")
+    assert (len(cache), cache.size_bytes) == (0, 0)
+    cache.keep(b"a", b"1")
+    cache.clear()
+    assert (len(cache), cache.size_bytes) == (0, 0)
+
+
+async def test_a_row_is_seen_before_and_after_it_is_durable(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        with world.held():
+            world.table[b"k"] = b"1"
+            world.table[b"k"] = b"2"
+            assert (world.table[b"k"], len(world.store.dirty), len(world.table)) == (b"2", 1, 1)
+            assert (
+                world.log.rows.some(world.log.catalog.get(CHANGELOG).partition_ids[0], b"", 9) == []
+            )
+        await world.durable()
+
+        assert (world.table[b"k"], world.store.dirty, len(world.table)) == (b"2", {}, 1)
+        assert count(world.log, CHANGELOG) == 2
+
+
+async def test_an_older_record_that_became_durable_does_not_hide_a_newer_row(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        first = world.store.write((1, b"k", b"1", None))
+        second = world.store.write((1, b"k", b"2", None))
+        first.settle()
+        assert world.store[b"k"] == b"2"
+        second.settle()
+        assert (world.store[b"k"], world.store.dirty) == (b"2", {})
+
+
+async def test_a_deletion_hides_the_row_before_and_after_it_is_durable(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        world.table[b"k"] = b"1"
+        await world.durable()
+        with world.held():
+            del world.table[b"k"]
+            assert (b"k" in world.table, len(world.table), list(world.table)) == (False, 0, [])
+        await world.durable()
+        world.store.cache.clear()
+
+        assert (b"k" in world.table, len(world.table)) == (False, 0)
+
+
+async def test_many_deletions_in_one_transaction_leave_the_others(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        for number in range(300):
+            world.table[b"%d" % number] = b"1"
+        await world.durable()
+        for number in range(1, 300):
+            del world.table[b"%d" % number]
+        await world.durable()
+
+        assert list(world.table) == [b"0"]
+
+
+async def test_a_step_that_fails_brings_back_what_was_there(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        world.table[b"durable"] = b"1"
+        await world.durable()
+        with world.held():
+            world.table[b"dirty"] = b"1"
+            world.failing_step(durable=b"2", dirty=b"2", new=b"2")
+            assert dict(world.table.items()) == {b"durable": b"1", b"dirty": b"1"}
+            assert set(world.store.dirty) == {b"dirty"}
+            assert b"new" not in world.table
+        await world.durable()
+
+        assert dict(world.table.items()) == {b"durable": b"1", b"dirty": b"1"}
+        assert world.table[b"durable"] == b"1"
+
+
+async def test_what_is_not_there_is_looked_for_once(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        assert [b"k" in world.table for _ in range(3)] == [False] * 3
+        assert world.reads == 1
+        world.table[b"k"] = b"1"
+        await world.durable()
+        assert (world.table[b"k"], world.reads) == (b"1", 1)
+
+
+async def test_iteration_is_in_key_order_and_merges_what_is_not_durable(tmp_path: Path) -> None:
+    keys = [b"%05d" % number for number in range(ROWS_PER_PIECE * 5)]
+    async with a_world(tmp_path) as world:
+        for key in keys[::2]:
+            world.table[key] = b"file"
+        await world.durable()
+        with world.held():
+            for key in keys[1::4]:
+                world.table[key] = b"new"
+            for key in keys[::10]:
+                world.table[key] = b"changed"
+            for key in keys[::20]:
+                del world.table[key]
+            wanted = dict.fromkeys(keys[::2], b"file") | dict.fromkeys(keys[1::4], b"new")
+            wanted |= dict.fromkeys(keys[::10], b"changed")
+            for key in keys[::20]:
+                del wanted[key]
+            seen = list(world.table.items())
+            pieces = list(world.store.pieces())
+
+            assert dict(seen) == wanted
+            assert len(seen) == len(world.table) == len(wanted)
+            assert list(world.table.values()) == [value for _, value in seen]
+            assert list(world.table.keys()) == [key for key, _ in seen]
+            assert all(piece == sorted(piece) for piece in pieces)
+        await world.durable()
+        assert dict(world.table.items()) == wanted
+
+
+async def test_a_table_may_change_while_it_is_gone_through(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        for number in range(ROWS_PER_PIECE * 8):
+            world.table[b"%05d" % number] = b"1"
+        await world.durable()
+        pieces = world.store.pieces()
+        first = next(pieces)
+        for key in tuple(world.table):
+            del world.table[key]
+        assert (len(first), [row for piece in pieces for row in piece]) == (ROWS_PER_PIECE, [])
+        assert len(world.table) == 0
+
+
+async def test_the_next_process_finds_the_rows_and_replays_nothing(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        world.table[b"k"] = b"1"
+        await world.durable()
+    async with a_world(tmp_path) as world:
+        ends = [world.log.end(CHANGELOG, number) for number in range(4)]
+        offsets = [world.table.persisted_offset(TP(CHANGELOG, number)) for number in range(4)]
+
+        assert (world.table[b"k"], sum(ends)) == (b"1", 1)
+        assert offsets == [end - 1 for end in ends]
+        assert [all_of(world.log, CHANGELOG, number) for number in range(4)] == [[]] * 4
+
+
+async def test_what_another_process_wrote_meanwhile_is_seen_when_the_group_is_ours_again(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        world.table[b"k"] = b"1"
+        await world.durable()
+        await world.log.append([Record(topic=CHANGELOG, key=b"k", value=b"2")])
+        await world.store.on_rebalance(set(), set(), set(), 1)
+
+        assert world.table[b"k"] == b"2"
+
+
+async def test_a_store_refuses_what_no_record_carries(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        world.table[b"k"] = b"1"
+        store = world.store
+        changes: tuple[Callable[[], object], ...] = (
+            lambda: store.__setitem__(b"k", b"2"),
+            lambda: store.__delitem__(b"k"),
+            lambda: store.update({b"other": b"1"}),
+            store.clear,
+        )
+        for change in changes:
+            with pytest.raises(RuntimeError, match="change the table"):
+                change()
+        with pytest.raises(TypeError, match="no key"):
+            world.store.write((1, None, b"1", None))
+        with pytest.raises(TypeError, match="bytes"):
+            _ = world.app.Table("typed", key_type=str, value_type=bytes).data
+
+
+async def test_the_rows_of_a_table_are_in_no_topic_and_a_topic_becomes_no_table(
+    tmp_path: Path,
+) -> None:
+    with a_log(tmp_path / "log.db") as log:
+        log.create_topic("rows", 1, is_table=True)
+        await log.append([Record(topic="rows", key=b"k", value=b"1")])
+        assert (all_of(log, "rows", 0), log.end("rows", 0)) == ([], 1)
+        log.maintain()
+        for name, is_table in (("rows", False), ("notices", True)):
+            partitions = log.catalog.get(name).partitions
+            with pytest.raises(Conflict, match="table"):
+                log.create_topic(name, partitions, is_table=is_table)
