@@ -280,10 +280,17 @@ class AliveShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyShown:
-    """Whether notices can be accepted; `checks` are for the operator only."""
+    """Whether notices can be accepted."""
 
     status: Literal["ready", "unavailable"]
-    checks: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyChecked:
+    """Whether notices can be accepted, and the state of what that needs, for the operator."""
+
+    status: Literal["ready", "unavailable"]
+    checks: dict[str, str]
 
 
 Document = Annotated[dict[str, Any], Field(description="An OpenAPI 3.1 document")]

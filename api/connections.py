@@ -15,6 +15,7 @@ from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from api.errors import SERVER, Problem, problem_response
+from api.tracing import REQUEST_ID, new_request_id
 
 LINE_BYTES_MAX = 8_190
 FIELD_BYTES_MAX = 8_192
@@ -38,15 +39,17 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what never became a request of the application."""
+        request_id = request[REQUEST_ID] = new_request_id()
         if status != HTTPStatus.BAD_REQUEST:
-            self.logger.error("error handling a request", exc_info=exc)
+            logger.error("request %s failed", request_id, exc_info=exc)
         else:
-            logger.info("refused what is no request (%s)", type(exc).__name__)
+            logger.info("request %s refused: not HTTP (%s)", request_id, type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("a part of an answer was sent already")
         problem = _problem(exc) if status == HTTPStatus.BAD_REQUEST else Problem(status, "failed")
         response = problem_response(request, problem)
         response.headers["Server"] = SERVER
+        response.headers["X-Request-Id"] = request_id
         response.force_close()
         return response
 
@@ -84,7 +87,8 @@ def _problem(error: BaseException | None) -> Problem:
         if error.args[1] == LINE_BYTES_MAX:
             return Problem(414, f"the URL has at most {LINE_BYTES_MAX} bytes")
         return Problem(431, f"a header has at most {FIELD_BYTES_MAX} bytes")
-    if isinstance(error, http_exceptions.BadHttpMessage):
-        if error.message.startswith(TOO_MANY_HEADERS):
-            return Problem(431, "there are too many headers")
+    if isinstance(error, http_exceptions.BadHttpMessage) and (
+        error.message.startswith(TOO_MANY_HEADERS)
+    ):
+        return Problem(431, "there are too many headers")
     return Problem(400, "this is not an HTTP request that can be read")

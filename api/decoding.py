@@ -17,7 +17,8 @@ from streams.codecs import check_json
 from streams.domain.errors import Malformed
 
 READ_BYTES = 64 * 1024
-NO_MESSAGE_OF_OURS = "Value error, "
+NOT_OUR_WORDS = "Value error, "
+"""What pydantic puts before the words of our own validators."""
 
 
 async def read_body(request: web.Request, *, bytes_max: int, seconds_max: float) -> bytes:
@@ -91,13 +92,18 @@ def pointer_of(parts: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def plain_words(text: str) -> str:
+    """What is wrong, without the library that found it."""
+    return text.replace(NOT_OUR_WORDS, "")
+
+
 def _faults(error: ValidationError) -> list[tuple[str, str]]:
     # Never the input itself: it may hold a secret or a name.
     told = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         (
             pointer_of([part for part in fault["loc"] if part != "[key]"])[:200],
-            fault["msg"].removeprefix(NO_MESSAGE_OF_OURS),
+            plain_words(fault["msg"]),
         )
         for fault in told
     ]

@@ -45,9 +45,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that is wrong; `pointer` is a JSON pointer, or a line and column of a file."""
+    """One thing that is wrong in JSON or in a query, and the JSON pointer to it."""
 
     pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultInFile:
+    """One thing that is wrong in a file, which has no pointers; its line and column come first."""
+
     detail: str
 
 
@@ -61,11 +68,14 @@ class ProblemShown:
     detail: str
     instance: str
     request_id: str
-    errors: list[Fault]
+    errors: list[Fault | FaultInFile]
 
 
 class Problem(Exception):
-    """An answer that ends the request; `faults` are pairs of a JSON pointer and what is wrong."""
+    """An answer that ends the request; `faults` are pairs of a place and what is wrong there.
+
+    A place is a JSON pointer, or the line and column of a file.
+    """
 
     def __init__(
         self,
@@ -97,7 +107,7 @@ def come_back(status: int, detail: str, seconds: float = RETRY_AFTER_SECONDS) ->
 
 def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response:
     """The RFC 9457 document."""
-    faults = [Fault(pointer=pointer, detail=detail) for pointer, detail in problem.faults]
+    faults = [_fault(place, detail) for place, detail in problem.faults]
     document = ProblemShown(
         type="about:blank",
         title=HTTPStatus(problem.status).phrase,
@@ -113,6 +123,12 @@ def problem_response(request: web.BaseRequest, problem: Problem) -> web.Response
         content_type=PROBLEM_JSON,
         headers=problem.headers,
     )
+
+
+def _fault(place: str, detail: str) -> Fault | FaultInFile:
+    if place and not place.startswith("/"):
+        return FaultInFile(detail=f"{place}: {detail}")
+    return Fault(pointer=place, detail=detail)
 
 
 def problem_of(error: KeshikomiError) -> Problem | None:

@@ -80,13 +80,12 @@ async def _accept(
     for part in _parts(records):
         ids = {record.notice.notice_id for record in part} - seen
         seen |= ids
-        for notice_id in ids:
-            repeated += await services.recent.was_heard(notice_id, services.ports.history)
+        history = services.ports.history
+        known = {each for each in ids if await services.recent.was_heard(each, history)}
         await services.ports.appender.append(
             [each for record in part for each in _records(call, account, channel, record)]
         )
-        for notice_id in ids:
-            services.recent.add(notice_id)
+        repeated += sum(not services.recent.add(each) or each in known for each in ids)
     _count(services, channel, len(seen), repeated)
     return repeated
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.answers import AliveShown, ReadyShown
+from api.answers import AliveShown, ReadyChecked, ReadyShown
 from api.call import Answer, Call, answer
 from api.errors import Problem
 from api.requests import Nothing
@@ -27,8 +28,9 @@ async def get_health(_: Call[None, Nothing]) -> Answer:
 async def get_readiness(call: Call[None, Nothing]) -> Answer:
     checks = await _checks(call.services)
     ready = checks["log"] == GOOD and checks["directory"] == GOOD
-    told = checks if call.services.gatekeeper.is_operator(call.request) else None
-    shown = ReadyShown(status="ready" if ready else "unavailable", checks=told)
+    status: Literal["ready", "unavailable"] = "ready" if ready else "unavailable"
+    is_operator = call.services.gatekeeper.is_operator(call.request)
+    shown = ReadyChecked(status=status, checks=checks) if is_operator else ReadyShown(status=status)
     return answer(200 if ready else 503, shown)
 
 

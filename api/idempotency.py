@@ -15,7 +15,7 @@ from api.call import Answer
 from api.errors import Problem, come_back
 from api.ports import Cache
 from connectors.sealing import Sealer
-from streams.domain.errors import Unavailable
+from streams.domain.errors import CorruptState, Unavailable
 
 REMEMBERED_SECONDS = 86_400
 KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
@@ -67,8 +67,12 @@ class Idempotency:
         kept = await self._cache.get(name)
         if kept is None:
             return None
-        # Sealed, because the first answer may show a secret that is kept nowhere else.
-        known = orjson.loads(self._sealer.unseal(kept.decode(), name))
+        try:
+            # Sealed, because the first answer may show a secret that is kept nowhere else.
+            known = orjson.loads(self._sealer.unseal(kept.decode(), name))
+        except CorruptState as error:
+            logger.warning("a kept answer is forgotten: %s", error)
+            return None
         if known["digest"] != digest:
             raise Problem(409, "this Idempotency-Key was used with another body")
         return Answer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.call import Answer, Call
+from api.decoding import plain_words
 from api.errors import Problem, come_back, not_found
 from api.intake import (
     Heard,
@@ -90,7 +91,7 @@ async def _receive(delivery: _Delivery) -> Reply:
             check_notice(notice, now=now)
     except Malformed as error:
         return await _quarantine(delivery, account, error)
-    heard = _heard(delivery, account, notices)
+    heard = _heard(delivery, account)
     if not notices:
         noted, record = record_of_noted(heard)
         await services.ports.appender.append([record])
@@ -103,10 +104,10 @@ async def _accept(delivery: _Delivery, heard: Heard, notices: tuple[Notice, ...]
     services, channel = delivery.services, delivery.channel
     ids = dict.fromkeys(notice.notice_id for notice in notices)
     history = services.ports.history
-    repeated = [each for each in ids if await services.recent.was_heard(each, history)]
+    known = {each for each in ids if await services.recent.was_heard(each, history)}
     await services.ports.appender.append(records_of_notices(heard, notices))
-    for notice_id in ids:
-        services.recent.add(notice_id)
+    # Nothing is awaited from here on, so equal notices at once cannot all be the first.
+    repeated = [each for each in ids if not services.recent.add(each) or each in known]
     services.metrics.accepted.labels(channel.name).inc(len(ids) - len(repeated))
     services.metrics.repeated.labels(channel.name).inc(len(repeated))
     return channel.accepted(notices[0].notice_id, len(repeated) == len(ids))
@@ -127,14 +128,8 @@ def _authenticated(delivery: _Delivery) -> Account:
     return account
 
 
-def _heard(delivery: _Delivery, account: Account, notices: tuple[Notice, ...]) -> Heard:
-    incoming, channel = delivery.incoming, delivery.channel
-
-    def reads_the_same(masked: bytes) -> bool:
-        other = Incoming(body=masked, content_type=incoming.content_type, headers=incoming.headers)
-        return channel.parse(other, account) == notices
-
-    raw = kept_raw(incoming.body, account=account, channel=channel, reads_the_same=reads_the_same)
+def _heard(delivery: _Delivery, account: Account) -> Heard:
+    raw = kept_raw(delivery.incoming.body, account=account, channel=delivery.channel)
     return _heard_as(delivery, account, raw)
 
 
@@ -154,12 +149,13 @@ async def _quarantine(delivery: _Delivery, account: Account, error: Malformed) -
     record = record_of_quarantined(_heard_as(delivery, account, raw), error)
     await services.ports.appender.append([record])
     services.metrics.quarantined.labels(channel.name, error.code).inc()
-    wrong = Problem(422, f"kept in quarantine: {error}", faults=_pointers(error))
-    return _reply(channel.unreadable(str(error)), wrong)
+    said = plain_words(str(error))
+    wrong = Problem(422, f"kept in quarantine: {said}", faults=_pointers(error))
+    return _reply(channel.unreadable(said), wrong)
 
 
 def _pointers(error: Malformed) -> tuple[tuple[str, str], ...]:
-    return tuple(fault for fault in error.faults if fault[0].startswith("/"))
+    return tuple((at, plain_words(what)) for at, what in error.faults if at.startswith("/"))
 
 
 def _reply(reply: Reply | None, problem: Problem) -> Reply:

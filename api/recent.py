@@ -32,12 +32,18 @@ class Recent:
     def __contains__(self, notice_id: NoticeId) -> bool:
         return notice_id in self._ids
 
-    def add(self, notice_id: NoticeId) -> None:
-        """Remember a notice that is durable now."""
+    def add(self, notice_id: NoticeId) -> bool:
+        """Remember a notice that is durable now; true when it was not remembered before.
+
+        Of equal notices at once, each of which asked before any was durable, the first to be
+        durable is told so, and only that one. One whose append failed has reserved nothing.
+        """
+        is_new = notice_id not in self._ids
         self._ids[notice_id] = None
         self._ids.move_to_end(notice_id)
         if len(self._ids) > self._size_max:
             self._ids.popitem(last=False)
+        return is_new
 
     async def was_heard(self, notice_id: NoticeId, history: History) -> bool:
         """Whether the notice was heard before, as far as can be told without delay."""

@@ -47,11 +47,10 @@ class Registrar:
     ) -> tuple[InvoiceRow, bool]:
         """The invoice as it stands now, and whether it is new."""
         terms = self._terms(asked, merchant)
-        known = await self._ports.history.invoice(merchant.merchant_id, terms.invoice_id)
         tied = await self._tied(asked, merchant.merchant_id, terms)
         row = await self._claim(asked, terms, tied)
         await self._ports.appender.append(await self._records(row, headers))
-        return row, known is None
+        return row, row.created
 
     def _terms(self, asked: InvoiceRequest, merchant: MerchantSet) -> InvoiceTerms:
         customer = asked.customer

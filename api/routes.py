@@ -267,7 +267,7 @@ STATE_ROUTES = (
         health.get_readiness,
         "Whether notices can be accepted",
         who=Who.ANYONE,
-        answers={200: shown.ReadyShown, 503: shown.ReadyShown},
+        answers=dict.fromkeys((200, 503), shown.ReadyChecked | shown.ReadyShown),
     ),
     declare(
         "GET",

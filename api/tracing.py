@@ -18,13 +18,18 @@ def new_traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
+def new_request_id() -> str:
+    """What an answer and the log call a request by."""
+    return f"req_{secrets.token_hex(8)}"
+
+
 @web.middleware
 async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id and its trace, and name both in the answer."""
     given = request.headers.get("traceparent", "")
     traceparent = given if VALID_TRACEPARENT.fullmatch(given) else new_traceparent()
     request[TRACEPARENT] = traceparent
-    request[REQUEST_ID] = f"req_{secrets.token_hex(8)}"
+    request[REQUEST_ID] = new_request_id()
     response = await handler(request)
     if not response.prepared:
         response.headers["Server"] = "keshikomi"

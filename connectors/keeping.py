@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape, unescape
 from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
@@ -22,7 +23,7 @@ ENCODINGS = ("utf-8", "cp932", "latin-1")
 MASK = "*"
 SECRETS_KNOWN_MAX = 4_096
 
-FORM_UNIT = re.compile(r"%[0-9A-Fa-f]{2}|[\s\S]")
+FORM_BYTE = re.compile(rb"%[0-9A-Fa-f]{2}|[\s\S]")
 JSON_UNIT = re.compile(
     r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
     r"|\\u[0-9A-Fa-f]{4}|\\[\s\S]|[\s\S]"
@@ -43,16 +44,43 @@ ANY_RUN = re.compile(rf"{ANY_DIGIT}(?:{ANY_SEPARATOR}{{0,2}}{ANY_DIGIT}){{12,}}"
 Exact = Mapping[str, Callable[[str], bool]]
 """Fields that stay as they came, each with the form in which it can be what it is read as."""
 Span = tuple[int, int]
-Units = list[tuple[str, Span]]
-"""Characters as they are meant, and where each of them is written."""
-Hide = Callable[[Units], list[Span]]
-"""Where a field must be masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text as it is meant, and where each character is written: at `start` on if not listed."""
+
+    text: str
+    start: int = 0
+    written: Sequence[Span] | None = None
+
+    def spans(self, secrets: Collection[str]) -> list[Span]:
+        """What must be masked; a card number and a secret may share characters."""
+        if not _suspect(self.text, secrets):
+            return []
+        hidden = list(mask_card_numbers(self.text))
+        for secret in secrets:
+            at = self.text.find(secret) if secret else -1
+            while at >= 0:
+                hidden[at : at + len(secret)] = MASK * len(secret)
+                at = self.text.find(secret, at + len(secret))
+        if "".join(hidden) == self.text:
+            return []
+        places = self.places()
+        pairs = enumerate(zip(self.text, hidden, strict=True))
+        return [places[at] for at, (before, after) in pairs if before != after]
+
+    def places(self) -> Sequence[Span]:
+        """Where each character is written."""
+        if self.written is not None:
+            return self.written
+        return [(at, at + 1) for at in range(self.start, self.start + len(self.text))]
 
 
 def keep_text(raw: bytes, secrets: Collection[str] = ()) -> bytes:
     """Plain text: every card number and every secret is masked as it stands there."""
     text, encoding = _decoded(raw)
-    return _starred(raw, text, _spans(_as_it_stands(text, 0), secrets), encoding)
+    return _starred(raw, text, Said(text).spans(secrets), encoding)
 
 
 def mask_everywhere(raw: bytes, secrets: Collection[str]) -> bytes:
@@ -61,7 +89,7 @@ def mask_everywhere(raw: bytes, secrets: Collection[str]) -> bytes:
     text, encoding = _decoded(raw)
     spans: list[Span] = []
     for run in ANY_RUN.finditer(text):
-        spans += _spans(_any_units(run[0], run.start()), ())
+        spans += _said(ANY_UNIT, _any_char, run[0], run.start()).spans(())
     return _starred(raw, text, spans, encoding)
 
 
@@ -72,14 +100,13 @@ def keep_form(
     pairs = raw.split(b"&")
     for at, pair in enumerate(pairs):
         name, equals, value = pair.partition(b"=")
-        key = unquote_to_bytes(name.replace(b"+", b" ")).decode("ascii", "replace").strip()
+        key = _form_said(name).text.strip()
         if key.casefold() in secret:
-            pairs[at] = name + equals + _form_masked(value, _all)
+            pairs[at] = name + equals + _form_starred(value)
         elif key in exact:
-            pairs[at] = name + equals + _form_masked(value, _unless(exact[key], secrets))
+            pairs[at] = name + equals + _form_masked(value, secrets, exact[key])
         else:
-            hide = _unless(None, secrets)
-            pairs[at] = _form_masked(name, hide) + equals + _form_masked(value, hide)
+            pairs[at] = _form_masked(name, secrets) + equals + _form_masked(value, secrets)
     return b"&".join(pairs)
 
 
@@ -100,10 +127,10 @@ def keep_json(raw: bytes, *, exact: Collection[str], secrets: Collection[str]) -
         elif depth == 1 and token[2] is None and member in exact:
             member = ""
         else:
-            units = _json_units(token[1], token.start())
-            spans += _spans(units, secrets)
+            said = _json_said(token[1], token.start())
+            spans += said.spans(secrets)
             if depth == 1 and token[2] is not None:
-                member = "".join(char for char, _ in units).strip('"')
+                member = said.text.strip('"')
     return _starred(raw, text, spans, "utf-8")
 
 
@@ -116,53 +143,57 @@ def keep_xml(raw: bytes, *, encoding: str, exact: Exact, secrets: Collection[str
     if "&#" not in text and "<!" not in text and not _suspect(text, secrets):
         return raw
     spans: list[Span] = []
-    for name, units in _xml_runs(text):
-        said = "".join(char for char, _ in units).strip()
-        if not (name in exact and exact[name](said)):
-            spans += _spans(units, secrets)
+    for name, said in _xml_said(text):
+        if not (name in exact and exact[name](said.text.strip())):
+            spans += said.spans(secrets)
     return _starred(raw, text, sorted(spans), encoding)
 
 
-def _unless(form: Callable[[str], bool] | None, secrets: Collection[str]) -> Hide:
-    def hide(units: Units) -> list[Span]:
-        if form is not None and form("".join(char for char, _ in units).strip()):
-            return []
-        return _spans(units, secrets)
-
-    return hide
-
-
-def _all(units: Units) -> list[Span]:
-    return [span for char, span in units if char != MASK]
-
-
-def _form_masked(value: bytes, hide: Hide) -> bytes:
-    if not value:
+def _form_starred(value: bytes) -> bytes:
+    """All of it, unless the provider has done so already."""
+    if not unquote_to_bytes(value).strip(MASK.encode()):
         return value
-    text = value.decode("latin-1")
+    return FORM_BYTE.sub(MASK.encode(), value)
+
+
+def _form_masked(
+    value: bytes, secrets: Collection[str], form: Callable[[str], bool] | None = None
+) -> bytes:
+    said = _form_said(value)
+    if form is not None and form(said.text.strip()):
+        return value
+    return _starred(value, value.decode("latin-1"), said.spans(secrets), "latin-1")
+
+
+def _form_said(value: bytes) -> Said:
     if value.isascii() and b"%" not in value and b"+" not in value:
-        return _starred(value, text, hide(_as_it_stands(text, 0)), "latin-1")
-    written = [(match[0], match.span()) for match in FORM_UNIT.finditer(text)]
-    data = b"".join(
-        unquote_to_bytes(unit.replace("+", " ").encode("latin-1")) for unit, _ in written
-    )
-    meant, encoding = _decoded(data)
-    units: Units = []
+        return Said(value.decode("ascii"))
+    written = [match.span() for match in FORM_BYTE.finditer(value)]
+    text, encoding = _decoded(unquote_to_bytes(value.replace(b"+", b" ")))
+    places: list[Span] = []
     at = 0
-    for char in meant:
+    for char in text:
         after = at + len(char.encode(encoding))
-        units.append((char, (written[at][1][0], written[after - 1][1][1])))
+        places.append((written[at][0], written[after - 1][1]))
         at = after
-    return _starred(value, text, hide(units), "latin-1")
+    return Said(text, written=places)
 
 
-def _any_units(written: str, start: int) -> Units:
-    units: Units = []
-    for match in ANY_UNIT.finditer(written):
-        meant = unquote_plus(match[0], "latin-1") if match[0][0] in "%+" else unescape(match[0])
-        span = (start + match.start(), start + match.end())
-        units.append((_json_char(meant), span))
-    return units
+def _said(unit: re.Pattern[str], read: Callable[[str], str], written: str, start: int) -> Said:
+    """The units of a written text, each read as one character."""
+    found = list(unit.finditer(written))
+    places = [(start + match.start(), start + match.end()) for match in found]
+    return Said("".join(read(match[0]) for match in found), written=places)
+
+
+def _one(char: str) -> str:
+    return char if len(char) == 1 else MASK
+
+
+def _any_char(written: str) -> str:
+    if written[0] in "%+":
+        return _one(unquote_plus(written, "latin-1"))
+    return _json_char(written) if written[0] == "\\" else _one(unescape(written))
 
 
 @lru_cache(maxsize=SECRETS_KNOWN_MAX)
@@ -172,45 +203,41 @@ def _written(secret: str) -> frozenset[str]:
     return frozenset((secret, *forms))
 
 
-def _json_units(token: str, start: int) -> Units:
+def _json_said(token: str, start: int) -> Said:
     if "\\" not in token:
-        return _as_it_stands(token, start)
-    units: Units = []
-    for match in JSON_UNIT.finditer(token):
-        span = (start + match.start(), start + match.end())
-        units.append((_json_char(match[0]), span))
-    return units
+        return Said(token, start)
+    return _said(JSON_UNIT, _json_char, token, start)
 
 
 def _json_char(written: str) -> str:
     if len(written) == 1:
         return written
     try:
-        return str(json.loads(f'"{written}"'))
+        return _one(json.loads(f'"{written}"'))
     except ValueError:
         return MASK
 
 
-def _xml_runs(text: str) -> Iterator[tuple[str, Units]]:
+def _xml_said(text: str) -> Iterator[tuple[str, Said]]:
     """The text of every element with its name; tags and comments have none."""
     inside: list[str] = []
-    run: Units = []
+    parts: list[Said] = []
     for token in XML_TOKEN.finditer(text):
         group = token.lastgroup or "comment"
-        start = token.start(group)
+        written, start = token[group], token.start(group)
         if group == "text":
-            run += _xml_units(token[group], start)
+            parts.append(_xml_text(written, start))
         elif group == "verbatim":
-            run += _as_it_stands(token[group], start)
+            parts.append(Said(written, start))
         elif group == "comment":
             # A reader joins what stands on its two sides.
-            yield "", _as_it_stands(token[group], start)
+            yield "", Said(written, start)
         else:
-            yield inside[-1] if inside else "", run
-            run = []
-            yield "", _xml_units(token[group], start)
-            _go(inside, token[group])
-    yield "", run
+            yield inside[-1] if inside else "", _joined(parts)
+            parts = []
+            yield "", _xml_text(written, start)
+            _go(inside, written)
+    yield "", _joined(parts)
 
 
 def _go(inside: list[str], tag: str) -> None:
@@ -222,38 +249,21 @@ def _go(inside: list[str], tag: str) -> None:
         inside.append(name[1] if name else "")
 
 
-def _xml_units(written: str, start: int) -> Units:
+def _joined(parts: Sequence[Said]) -> Said:
+    if len(parts) == 1:
+        return parts[0]
+    places = [place for part in parts for place in part.places()]
+    return Said("".join(part.text for part in parts), written=places)
+
+
+def _xml_text(written: str, start: int) -> Said:
     if "&" not in written:
-        return _as_it_stands(written, start)
-    units: Units = []
-    for match in XML_UNIT.finditer(written):
-        meant = unescape(match[0])
-        span = (start + match.start(), start + match.end())
-        units.append((meant if len(meant) == 1 else MASK, span))
-    return units
+        return Said(written, start)
+    return _said(XML_UNIT, lambda unit: _one(unescape(unit)), written, start)
 
 
-def _as_it_stands(text: str, start: int) -> Units:
-    return [(char, (at, at + 1)) for at, char in enumerate(text, start)]
-
-
-def _suspect(text: str, secrets: Collection[str]) -> bool:
+def _suspect(text: str, secrets: Iterable[str]) -> bool:
     return LONG_ENOUGH.search(text) is not None or any(secret in text for secret in secrets)
-
-
-def _spans(units: Units, secrets: Collection[str]) -> list[Span]:
-    """Where it must be masked; a card number and a secret may share characters."""
-    text = "".join(char for char, _ in units)
-    if not _suspect(text, secrets):
-        return []
-    hidden = list(mask_card_numbers(text))
-    for secret in secrets:
-        at = text.find(secret) if secret else -1
-        while at >= 0:
-            hidden[at : at + len(secret)] = MASK * len(secret)
-            at = text.find(secret, at + len(secret))
-    pairs = zip(units, hidden, strict=True)
-    return [span for (char, span), after in pairs if char != after]
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

@@ -10,8 +10,7 @@ from prometheus_client import REGISTRY
 
 from api.app import make_app, make_runner
 from api.ports import ApiLimits, ApiPorts
-from connectors.cache.memory import MemoryCache
-from connectors.cache.sqlite import SqliteCache
+from connectors.cache.opening import open_cache
 from connectors.channel import load_channels
 from connectors.history.opening import open_history
 from connectors.log.sqlitelog import SqliteLog
@@ -35,8 +34,7 @@ async def serve_api(settings: Settings) -> None:
     """Serve until a signal ends it; requests under way are answered first."""
     setup(settings)
     history = open_history(settings.history)
-    path = settings.cache_path
-    cache = SqliteCache(path) if path else MemoryCache()
+    cache = open_cache(settings.cache_path)
     sender = make_sender(settings)
     await sender.start()
     # A log that cannot be written is answered with 503; the process goes on and tries again.
@@ -70,8 +68,7 @@ async def serve_api(settings: Settings) -> None:
         tail.close()
     await sender.close()
     await history.close()
-    if isinstance(cache, SqliteCache):
-        await cache.close()
+    await cache.close()
 
 
 def _api_limits(settings: Settings) -> ApiLimits:

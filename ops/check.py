@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import shutil
-import socket
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +18,7 @@ from connectors.history.opening import open_history
 from connectors.log.sqlitelog import SqliteLog
 from ops.engines import make_topics, partitions_of
 from ops.keys import must_not_lack_master_key, with_known_keys
+from ops.listening import must_be_free
 from ops.lock import owner_of
 from ops.settings import BadSettings, Settings
 from streams.clock import Clock, monotonic_seconds, system_clock
@@ -109,16 +109,7 @@ def _port(settings: Settings) -> str:
     owner = owner_of(settings.lock_path)
     if owner is not None:
         return f"keshikomi runs on {settings.data} (pid {owner})"
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((settings.host, settings.port))
-        except OSError as error:
-            raise Unfit(
-                f"port {settings.port} of {settings.host} cannot be used: {error.strerror}; "
-                "choose another with --port"
-            ) from error
+    must_be_free(settings.host, settings.port)
     return f"port {settings.port} of {settings.host} is free"
 
 
@@ -185,7 +176,11 @@ async def _cache(settings: Settings) -> str:
     with _scratch(path.parent) as scratch:
         await _kept(scratch / "cache.db")
     if path.exists():
-        await SqliteCache(path).close()
+        cache = SqliteCache(path)
+        try:
+            await cache.get("check")
+        finally:
+            await cache.close()
     return "a cache can be made and read"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ops.children import ChildSpec
 from ops.engines import setup
 from ops.keys import with_keys
+from ops.listening import must_be_free
 from ops.logs import configure
 from ops.metrics_files import clear, forget
 from ops.settings import Settings
@@ -39,6 +40,7 @@ def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
 
     def prepare() -> None:
         """Under the lock: what must be there before any part starts."""
+        must_be_free(settings.host, settings.port)
         with_keys(settings)
         clear(settings.metrics_path)
         setup(settings)

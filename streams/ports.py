@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -19,11 +19,7 @@ from streams.domain.ids import (
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
-from streams.happenings import (
-    HistoryMessage,
-    NoticeAccepted,
-    Quarantined,
-)
+from streams.happenings import HistoryMessage, NoticeAccepted, Quarantined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +99,14 @@ class Archived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceRow:
-    """An invoice as history knows it; `shown` is its JSON."""
+    """An invoice as history knows it; `shown` is its JSON, `created`: this registration made it."""
 
     invoice_id: InvoiceId
     merchant_id: MerchantId
     version: int
     status: InvoiceStatus
     shown: str
+    created: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +159,7 @@ class QuarantineRow:
 class Counts:
     """What the laws are added up from: distinct notices by state, deliveries by status.
 
-    `in_flight` notices were accepted and have no outcome in history yet; `notified` deliveries
-    are those that were started.
+    `in_flight` notices have no outcome in history yet; `notified` deliveries were started.
     """
 
     accepted: int

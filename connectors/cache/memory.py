@@ -89,6 +89,9 @@ class MemoryCache:
             return 0.0
         return (1 - held.tokens) / per_second
 
+    async def close(self) -> None:
+        """Nothing outlives it, so there is nothing to finish."""
+
     def _forget_oldest(self, holding: _Holding) -> None:
         self._forget(next(iter(holding.entries)))
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from connectors.cache.memory import MemoryCache
 from streams.clock import system_clock
-from streams.domain.errors import CorruptState, Unavailable
+from streams.domain.errors import Unavailable
 
 R = TypeVar("R")
 
@@ -80,9 +80,13 @@ class SqliteCache:
         seconds: Callable[[], float] = wall_seconds,
         buckets: MemoryCache | None = None,
     ) -> None:
-        """Open the file; it is made when it is missing, and refused when it is another one."""
+        """Nothing is opened before it is used: those who need no cache do not depend on it.
+
+        Every method but `take` raises `Unavailable` when the file cannot be opened or is another.
+        """
         self._entries_max, self._bytes_max, self._seconds = entries_max, bytes_max, seconds
-        self._connection = _open(path)
+        self._path = path
+        self._opened: sqlite3.Connection | None = None
         # Tokens are counted for each call, and a restart that gives them back does no harm.
         self._buckets = buckets or MemoryCache()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cache")
@@ -102,10 +106,17 @@ class SqliteCache:
     async def close(self) -> None:
         """Finish what was begun and let the file go."""
         await asyncio.to_thread(self._thread.shutdown)
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
     async def _run(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = _open(self._path)
+        return self._opened
 
     def _get(self, key: str) -> bytes | None:
         with _engine_errors():
@@ -115,8 +126,8 @@ class SqliteCache:
         return bytes(row[0]) if row else None
 
     def _put(self, key: str, value: bytes, owner: str, ends: float) -> None:
-        connection = self._connection
         with _engine_errors():
+            connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute(_FORGET_ENDED, (self._seconds(),))
@@ -154,17 +165,12 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         # It holds sealed answers, and who asked: for this user only.
         path.touch(mode=0o600)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.OperationalError) as error:
-        raise Unavailable(f"the cache cannot be opened at {path}: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"the cache cannot be made at {path}: {error}") from error
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise Unavailable(f"the cache cannot be opened at {path}: {error}") from error
-        raise CorruptState(f"{path} is not a cache file: {error}") from error
-    except CorruptState:
+    except (sqlite3.DatabaseError, Unavailable):
         connection.close()
         raise
     return connection
@@ -189,7 +195,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         for name in ("application_id", "user_version")
     )
     if found != (APPLICATION_ID, SCHEMA_VERSION):
-        raise CorruptState(f"{path} is a SQLite file of another application or version")
+        raise Unavailable(f"cache: {path} is a file of another application or version")
 
 
 def _statements() -> Iterator[str]:

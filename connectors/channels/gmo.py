@@ -191,7 +191,7 @@ def canonical_reference(reference: str) -> str:
 
 
 def keep(raw: bytes, config: Mapping[str, str]) -> bytes:
-    """The form without its passwords, and without card numbers where the notice is not made of."""
+    """The form without passwords, and without card numbers but in what the notice is made of."""
     exact = EXACT | {"ShopID": config["shop_id"].__eq__}
     return keep_form(raw, exact=exact, secret=SECRET, secrets=[config["shop_pass"]])
 

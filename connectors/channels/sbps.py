@@ -246,7 +246,7 @@ def fit(reply: Reply, incoming: Incoming) -> Reply:
 
 
 def keep(raw: bytes, config: Mapping[str, str]) -> bytes:
-    """The XML without card numbers where the notice is not made of, and without the hash key."""
+    """The XML without the hash key, and without card numbers but in what the notice is made of."""
     ids = {name: config[name].__eq__ for name in ("merchant_id", "service_id")}
     return keep_xml(raw, encoding=SHIFT_JIS, exact=EXACT | ids, secrets=[config["hash_key"]])
 

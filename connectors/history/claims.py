@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from connectors.history.projecting import whole_milliseconds
@@ -39,6 +39,13 @@ class Registration(NamedTuple):
     status: InvoiceStatus
 
 
+class _Claimed(NamedTuple):
+    """The invoice that a registration is answered with, and whether it made it."""
+
+    id: InvoiceId
+    created: bool
+
+
 _Claim = tuple[str, str]
 """An account and a reference in it."""
 
@@ -69,9 +76,13 @@ def register(
     known = _look_up(connection, wanted)
     decisions = [_decide(known, registration) for registration in wanted]
     _write(connection, known.new)
-    ids = {decision for decision in decisions if isinstance(decision, str)}
-    found = invoice_rows(connection, sorted(ids))
-    return [found[each] if isinstance(each, str) else each for each in decisions]
+    found = invoice_rows(
+        connection, sorted({each.id for each in decisions if isinstance(each, _Claimed)})
+    )
+    return [
+        replace(found[each.id], created=each.created) if isinstance(each, _Claimed) else each
+        for each in decisions
+    ]
 
 
 def invoice_rows(
@@ -123,14 +134,14 @@ def _claim(reference: Reference) -> _Claim:
     return reference.account_id, reference.value
 
 
-def _decide(known: _Known, wanted: Registration) -> InvoiceId | Conflict:
+def _decide(known: _Known, wanted: Registration) -> _Claimed | Conflict:
     terms = wanted.terms
     number = terms.merchant_id, terms.invoice_number
     before = known.first.get(number)
     if before is not None:
         invoice_id, content = before
         if content == wanted.content:
-            return InvoiceId(invoice_id)
+            return _Claimed(InvoiceId(invoice_id), created=False)
         return Conflict(
             f"invoice_number {terms.invoice_number!r} was registered before with other content"
         )
@@ -144,7 +155,7 @@ def _decide(known: _Known, wanted: Registration) -> InvoiceId | Conflict:
     known.first[number] = terms.invoice_id, wanted.content
     known.owners.update({_claim(each): terms.invoice_id for each in terms.references})
     known.new.append(wanted)
-    return terms.invoice_id
+    return _Claimed(terms.invoice_id, created=True)
 
 
 def _write(connection: sqlite3.Connection, new: Sequence[Registration]) -> None:

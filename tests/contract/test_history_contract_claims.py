@@ -256,3 +256,16 @@ def test_of_several_processes_exactly_one_wins_each_reference(url: str) -> None:
 
     won = [json.loads(answer) for answer in answers]
     assert sorted(number for each in won for number in each) == list(range(200))
+
+
+async def test_of_equal_registrations_at_once_one_is_told_that_it_made_the_invoice(
+    history: History,
+) -> None:
+    terms = an_invoice_terms()
+    rows = await asyncio.gather(
+        *(history.register_invoice(terms, content="c", shown="{}") for _ in range(24))
+    )
+    later = await history.register_invoice(terms, content="c", shown="{}")
+
+    assert sorted(row.created for row in rows) == [False] * 23 + [True]
+    assert not later.created

@@ -210,10 +210,22 @@ async def test_unknown_paths_and_methods_are_problems_too(tmp_path: Path) -> Non
         strange = await shop.api.get("/v1/invoices/%2e%2e%2fx")
 
     assert (unknown.status, wrong.status, strange.status) == (404, 405, 404)
-    assert wrong.headers["allow"] == "GET,POST"
+    assert wrong.headers["allow"] == "GET,HEAD,POST"
     assert wrong.json["request_id"].startswith("req_")
 
 
 async def test_a_body_where_none_belongs_is_refused(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         assert (await shop.api.get("/v1/invoices", json={"limit": 1})).status == 422
+
+
+@pytest.mark.parametrize("paid_at", ["0000-01-01T00:00:00Z", "2026-13-01T00:00:00Z"])
+async def test_what_is_wrong_with_a_notice_is_said_in_plain_words(
+    tmp_path: Path, paid_at: str
+) -> None:
+    async with a_shop(tmp_path) as shop:
+        answered = await shop.notice(paid_at=paid_at)
+
+    assert answered.status == 422
+    assert [fault["pointer"] for fault in answered.json["errors"]] == ["/paid_at"]
+    assert b"Value error" not in answered.body

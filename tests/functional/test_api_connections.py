@@ -70,6 +70,7 @@ async def test_what_is_no_request_is_refused_without_being_repeated(
     assert (answered, problem["status"]) == (status, status)
     assert headers["content-type"].startswith("application/problem+json")
     assert headers["server"] == "keshikomi"
+    assert headers["x-request-id"] == problem["request_id"] != ""
     assert MARK not in body
     of_ours = [record for record in caplog.records if record.name == "api.connections"]
     assert [record.levelno for record in of_ours] == [logging.INFO]

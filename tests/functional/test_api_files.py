@@ -70,7 +70,8 @@ async def test_a_file_that_is_bad_anywhere_is_refused_whole_with_line_and_column
         answered = await uploaded(shop, account, b"\r\n".join(lines))
 
     assert answered.status == 422
-    assert answered.json["errors"][0]["pointer"].startswith("line 4, column")
+    assert answered.json["errors"][0]["detail"].startswith("line 4, column")
+    assert all(set(fault) == {"detail"} for fault in answered.json["errors"])
     assert len(shop.world.appender.appended) == before
 
 
@@ -82,7 +83,7 @@ async def test_a_file_that_says_what_cannot_be_is_refused_whole(tmp_path: Path) 
         answered = await uploaded(shop, account, GOOD)
 
     assert answered.status == 422
-    assert answered.json["errors"][0]["pointer"].startswith("line 2")
+    assert answered.json["errors"][0]["detail"].startswith("line 2")
     assert "ahead" in answered.json["errors"][0]["detail"]
     assert len(shop.world.appender.appended) == before
 

@@ -211,6 +211,7 @@ async def test_a_paid_invoice_cannot_be_cancelled(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         invoice = await shop.invoice()
         await shop.notice()
+        await shop.world.settle()
         async with shop.world.worker():
             answered = await shop.api.post(f"/v1/invoices/{invoice}/cancel")
 

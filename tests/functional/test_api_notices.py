@@ -245,6 +245,33 @@ async def test_a_reference_that_looks_like_a_card_number_still_matches_and_is_ke
     assert b"4111111111111111" in base64.b64decode(accepted.raw_base64)
 
 
+async def test_a_reference_that_looks_like_a_card_number_spares_no_other_field(
+    tmp_path: Path,
+) -> None:
+    card = "4111111111111111"
+    async with a_shop(tmp_path) as shop:
+        await shop.notice(reference=card, store={"chain": "5555555555554444", "code": card})
+        resolved, kept = shop.world.appender.appended[-2:]
+        accepted = decode_archived(kept.value)
+
+    assert isinstance(accepted, NoticeAccepted)
+    raw = base64.b64decode(accepted.raw_base64)
+    assert hashlib.sha256(raw).hexdigest() == accepted.raw_sha256
+    assert raw.count(card.encode()) == 1
+    for stored in (resolved.value, kept.value, raw):
+        assert b"5555555555554444" not in stored
+
+
+async def test_the_same_notice_id_for_another_amount_is_not_a_repeat(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        body = a_notice_body()
+        first = await shop.api.notice(shop.account, body)
+        other = await shop.api.notice(shop.account, body | {"amount_yen": 1})
+
+    assert first.json["notice_id"] != other.json["notice_id"]
+    assert other.json["duplicate"] is False
+
+
 @pytest.mark.parametrize(
     ("amount_yen", "paid_at"),
     [

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from api.ports import ApiLimits
+from connectors.cache.memory import MemoryCache
+from connectors.cache.sqlite import SqliteCache
+from connectors.sealing import Sealer
+from streams.domain.errors import Unavailable
 from tests.api_harness import ADMIN_KEY
-from tests.api_shop import a_shop, an_invoice, open_shop
+from tests.api_shop import a_notice_body, a_shop, an_invoice, open_shop
 
 KEY = {"Idempotency-Key": "first-try"}
 
@@ -119,3 +123,109 @@ async def test_notices_are_not_limited_by_the_keys_of_merchants(tmp_path: Path) 
         answers = [await shop.notice(f"n-{number}") for number in range(20)]
 
     assert {answered.status for answered in answers} == {202}
+
+
+async def test_answers_outlive_the_process_and_calls_without_a_key_leave_no_trace(
+    tmp_path: Path,
+) -> None:
+    body, path = {"url": "https://shop.example.com/"}, tmp_path / "cache.db"
+    async with a_shop(tmp_path) as shop:
+        cache = SqliteCache(path)
+        async with shop.world.api(cache=cache) as one:
+            one.key = shop.key
+            await one.post("/v1/endpoints", body)
+            await one.get("/v1/endpoints", headers=KEY)
+            await one.notice(shop.account, a_notice_body())
+            without = _files(tmp_path)
+            first = await one.post("/v1/endpoints", body, headers=KEY)
+        await cache.close()
+        cache = SqliteCache(path)
+        async with shop.world.api(cache=cache) as two:
+            two.key = shop.key
+            again = await two.post("/v1/endpoints", body, headers=KEY)
+            other = await two.post("/v1/endpoints", {**body, "types": ["*"]}, headers=KEY)
+        await cache.close()
+
+    assert without == []
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert other.status == 409
+    assert first.json["secret"].encode() not in path.read_bytes()
+
+
+def _files(directory: Path) -> list[Path]:
+    return list(directory.glob("cache.db*"))
+
+
+async def test_a_cache_that_fails_is_503_before_the_work_and_no_matter_after_it(
+    tmp_path: Path,
+) -> None:
+    body = {"url": "https://shop.example.com/"}
+    async with a_shop(tmp_path) as shop:
+        for failing, status in (("get", 503), ("put", 201)):
+            cache = FailingCache(failing)
+            async with shop.world.api(cache=cache) as api:
+                api.key = shop.key
+                answered = await api.post("/v1/endpoints", body, headers=KEY)
+                assert answered.status == status
+        listed = await shop.get("/v1/endpoints")
+
+    assert len(listed["data"]) == 1
+
+
+class FailingCache(MemoryCache):
+    def __init__(self, failing: str) -> None:
+        super().__init__()
+        self._failing = failing
+
+    async def get(self, key: str) -> bytes | None:
+        if self._failing == "get":
+            raise Unavailable("cache: disk I/O error")
+        return await super().get(key)
+
+    async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
+        if self._failing == "put":
+            raise Unavailable("cache: disk I/O error")
+        await super().put(key, value, seconds=seconds, owner=owner)
+
+
+async def test_an_answer_under_a_master_key_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    body, cache = {"url": "https://shop.example.com/"}, MemoryCache()
+    answers = []
+    async with a_shop(tmp_path) as shop:
+        for master in (b"m" * 32, b"n" * 32):
+            async with shop.world.api(cache=cache, sealer=Sealer([master])) as api:
+                api.key = shop.key
+                answers.append(await api.post("/v1/endpoints", body, headers=KEY))
+
+    assert [answered.status for answered in answers] == [201, 201]
+
+
+async def test_of_equal_notices_at_once_one_is_new(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        answers = await asyncio.gather(*(shop.notice() for _ in range(24)))
+        metrics = (await shop.api.get("/metrics")).body.decode()
+
+    assert {answered.status for answered in answers} == {202}
+    assert sorted(answered.json["duplicate"] for answered in answers) == [False] + [True] * 23
+    assert 'keshikomi_notices_accepted_total{format="generic"} 1.0' in metrics
+    assert 'keshikomi_notices_repeated_total{format="generic"} 23.0' in metrics
+
+
+async def test_a_notice_that_could_not_be_kept_is_new_when_it_comes_again(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        shop.world.appender.is_down = True
+        down = await asyncio.gather(*(shop.notice() for _ in range(4)))
+        shop.world.appender.is_down = False
+        up = await shop.notice()
+
+    assert {answered.status for answered in down} == {503}
+    assert up.json["duplicate"] is False
+
+
+async def test_of_equal_registrations_at_once_one_is_201(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        answers = await asyncio.gather(*(shop.register() for _ in range(24)))
+
+    assert sorted(answered.status for answered in answers) == [200] * 23 + [201]
+    assert len({answered.json["id"] for answered in answers}) == 1

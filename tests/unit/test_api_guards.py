@@ -88,3 +88,9 @@ async def test_recent_notices_are_bounded() -> None:
         recent.add(NoticeId(name))
 
     assert [NoticeId(name) in recent for name in "abc"] == [True, False, True]
+
+
+def test_of_equal_notices_the_first_to_be_durable_is_the_new_one() -> None:
+    recent = Recent()
+
+    assert [recent.add(NoticeId("ntc_a")) for _ in range(3)] == [True, False, False]

@@ -68,6 +68,32 @@ def test_every_kind_of_notice_can_be_told(kind: NoticeKind) -> None:
     assert notice.store == Store(chain="010", code="110001")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"notice_id": "n-2"}, {"kind": "confirmed"}, {"reference": "ORD-2"}, {"amount_yen": 12_801}],
+)
+def test_the_same_notice_id_with_other_content_is_another_notice(other: dict[str, Any]) -> None:
+    assert read(**other).notice_id != read().notice_id
+
+
+def test_the_same_notice_at_another_time_is_a_repeat() -> None:
+    again = read(paid_at="2026-11-24T10:15:01+09:00", store=STORE)
+
+    assert again.notice_id == read().notice_id
+
+
+def test_a_card_number_in_the_store_is_in_no_notice() -> None:
+    notice = read(store={"chain": "店 4111 1111 1111 1111", "code": "4111111111111111"})
+
+    assert notice.store == Store(chain="店 **** **** **** 1111", code="************1111")
+
+
+@pytest.mark.parametrize("name", ["chain", "code"])
+def test_the_codes_of_a_store_are_bounded(name: str) -> None:
+    assert read(store=STORE | {name: "x" * 128}).store
+    assert faults_of(posted(store=STORE | {name: "x" * 129}))[0][0] == f"/store/{name}"
+
+
 def test_the_same_reference_time_and_store_are_the_same_payment() -> None:
     first = read(store=STORE)
     confirmed = read(notice_id="n-2", kind="confirmed", store=STORE, paid_at="2026-11-24T01:15:00Z")

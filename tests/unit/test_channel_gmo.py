@@ -101,6 +101,14 @@ def test_a_konbini_payment() -> None:
     assert notice.store == Store(chain="00007")
 
 
+def test_the_code_of_a_chain_is_short_and_no_card_number() -> None:
+    (card,) = read(chain="4111111111111111")
+    (long,) = read(chain="x" * 5_000)
+
+    assert card.store == Store(chain="************1111")
+    assert long.store == Store(chain="x" * 128)
+
+
 def test_a_card_payment_comes_over_the_same_account() -> None:
     (notice,) = read(pay_type=CARD, status="SALES")
 

@@ -135,6 +135,18 @@ def test_log_and_history_do_not_share_a_file() -> None:
     assert faults == ("KESHIKOMI_HISTORY: must not be the file of the log",)
 
 
+def test_the_cache_has_a_file_of_its_own_or_none(tmp_path: Path) -> None:
+    environment = {"KESHIKOMI_HISTORY": "sqlite:///x", "KESHIKOMI_CACHE": "sqlite:///x"}
+
+    assert faults_of(environment) == (
+        "KESHIKOMI_CACHE: must not be the file of the log or of history",
+    )
+    assert len(faults_of({"KESHIKOMI_CACHE": "memory://x"})) == 1
+    assert read({}, {"data": str(tmp_path)}).cache_path == tmp_path / "cache.db"
+    assert read({"KESHIKOMI_CACHE": "sqlite:///x"}, {}).cache_path == Path("/x")
+    assert read({"KESHIKOMI_CACHE": "memory://"}, {}).cache_path is None
+
+
 def test_variables_of_the_supervisor_are_no_strangers() -> None:
     assert read(dict.fromkeys(INTERNAL, "1"), {}).port == 8080
 
