@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-ROWS_MAX = 10_000
-BYTES_MAX = 16 * 1024 * 1024
+ROWS_MAX = 50_000
+BYTES_MAX = 48 * 1024 * 1024
 """For each table; a row that is not here costs some ten microseconds."""
 ROW_OVERHEAD_BYTES = 240
 """What a row costs in memory beside its key and its value."""
