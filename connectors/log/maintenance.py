@@ -24,8 +24,6 @@ DIRTY_RECORDS_MIN = 1_000
 CHECKPOINT_BYTES = 48 * 1024
 """A checkpoint's fsync holds up the commits beside it: 4 MiB at once meant 40 ms for whoever came
 then, once in 256 notices; small ones are lost in the noise (200/s: p99 32 ms became 7)."""
-CHECKPOINT_PAUSE_SECONDS = 0.015
-"""Under load the small ones would follow one another without end."""
 WAL_BYTES_LARGE = 32 * 1024 * 1024
 """Above this the last part of a checkpoint holds writers back, so that the file starts over."""
 
@@ -50,7 +48,6 @@ class Maintenance:
         self._rows_deleted = _ROWS_DELETED_FIRST
         self._bytes_written = 0
         self._wanted = threading.Event()
-        self._pace = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="log-checkpoint", daemon=True)
         self._thread.start()
@@ -68,7 +65,6 @@ class Maintenance:
         connection = connect(self._path, durable=False, busy_ms=_BUSY_MS)
         try:
             while self._wanted.wait() and not self._closing:
-                self._pace.wait(CHECKPOINT_PAUSE_SECONDS)
                 self._wanted.clear()
                 try:
                     self.checkpoint(connection)
