@@ -35,7 +35,6 @@ DIRECTORY = Topic(
 TOPICS = (REFERENCES, INVOICES, NOTIFICATIONS, HISTORY, QUARANTINE, DIRECTORY)
 
 STAGES = ("resolving", "settling", "notifying", "archiving")
-PARTITIONS_DEFAULT = 4
 
 
 def group_of_topic() -> dict[str, str]:
