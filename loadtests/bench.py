@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 import uvloop
 
-from loadtests.phases import PHASES, QUICK, Bench, Plan
+from loadtests.phases import ON_REQUEST, PHASES, QUICK, Bench, Plan
 from loadtests.report import Measured, machine, machine_lines, table
 from loadtests.verify import shown
 
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke of about a minute")
     parser.add_argument("--only", choices=list(PHASES), action="append", help="this phase alone")
     parser.add_argument("--seconds", type=float, help="how long each load is")
-    parser.add_argument("--rate", type=float, help="the rate of the sustained load")
+    parser.add_argument("--rate", type=float, help="the rate of the sustained load and the soak")
     parser.add_argument("--invoices", type=int, help="open invoices at the restart")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures")
     return parser.parse_args()
@@ -72,7 +72,8 @@ def _arguments() -> argparse.Namespace:
 def _phases(given: argparse.Namespace) -> list[str]:
     if given.only:
         return list(given.only)
-    return [name for name in PHASES if not (given.quick and name == "search")]
+    left_out = ON_REQUEST | ({"search"} if given.quick else set())
+    return [name for name in PHASES if name not in left_out]
 
 
 def _plan(given: argparse.Namespace) -> Plan:
@@ -83,9 +84,10 @@ def _plan(given: argparse.Namespace) -> Plan:
             latency_seconds=given.seconds,
             sustained_seconds=given.seconds,
             isolation_seconds=given.seconds,
+            soak_seconds=given.seconds,
         )
     if given.rate:
-        plan = replace(plan, sustained_rate=given.rate)
+        plan = replace(plan, sustained_rate=given.rate, soak_rate=given.rate)
     return replace(plan, restart_invoices=given.invoices) if given.invoices else plan
 
 
@@ -97,6 +99,8 @@ def _loads(results: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
         yield f"latency {rate}", figures
     if "sustained" in results:
         yield f"sustained {results['sustained']['rate']:g}/s", results["sustained"]
+    if "soak" in results:
+        yield f"soak {results['soak']['rate']:g}/s", results["soak"]
     for figures in results.get("search", {}).get("tries", []):
         yield f"search {figures['rate']:g}/s", figures
 
@@ -126,6 +130,11 @@ def _lines(results: Mapping[str, Measured]) -> Iterator[str]:
         if name in results:
             yield ""
             yield f"{name}: {orjson.dumps(results[name]).decode()}"
+    if "soak" in results:
+        yield ""
+        yield "soak, MB by the minute:"
+        for process, minutes in results["soak"]["memory_mb_by_minute"].items():
+            yield f"  {process}: {' '.join(map(str, minutes))}"
     if "search" in results:
         yield ""
         yield f"the highest rate that holds: {results['search']['highest_that_holds']:g}/s"

@@ -16,6 +16,7 @@ from loadtests.report import (
     holds,
     latencies_ms,
     load_figures,
+    memory_by_minute,
     percentile,
     spread,
 )
@@ -45,6 +46,8 @@ class Plan:
     isolation_rate: float = 200
     isolation_seconds: float = 15
     isolation_rounds: int = 2
+    soak_rate: float = 100
+    soak_seconds: float = 600
     registered: int = 5_000
     restart_invoices: int = 100_000
 
@@ -58,6 +61,8 @@ QUICK = Plan(
     isolation_rate=100,
     isolation_seconds=4,
     isolation_rounds=1,
+    soak_rate=50,
+    soak_seconds=10,
     registered=300,
     restart_invoices=500,
 )
@@ -210,6 +215,15 @@ async def _restart_once(made: World, number: signal.Signals) -> Measured:
     }
 
 
+async def soak(bench: Bench) -> Measured:
+    """Whether memory stays flat: each process by the minute, all invoices registered before."""
+    plan = bench.plan
+    async with bench.world("soak", ok_paths()) as made:
+        await bench.prepare(made, int(plan.soak_rate * plan.soak_seconds))
+        load = await made.load(plan.soak_rate, plan.soak_seconds)
+        return load_figures(load) | {"memory_mb_by_minute": memory_by_minute(load)}
+
+
 PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {
     "start": start_up,
     "latency": latency,
@@ -217,4 +231,7 @@ PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {
     "search": search,
     "isolation": isolation,
     "restart": restart,
+    "soak": soak,
 }
+ON_REQUEST = frozenset({"soak"})
+"""Phases that take so long that only `--only` runs them."""

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from loadtests.processes import SAMPLE_SECONDS
 from loadtests.world import Load
 from streams.clock import system_clock
 
@@ -134,6 +135,18 @@ def process_figures(load: Load, accepted: int) -> Measured:
     return {
         "cpu_ms_per_notice": cpu | {"product": round(ours, 3)},
         "memory_mb": memory,
+    }
+
+
+def memory_by_minute(load: Load) -> Measured:
+    """The median of each minute's samples in MB, by process."""
+    per_minute = round(60 / SAMPLE_SECONDS)
+    return {
+        name: [
+            round(percentile(values[first : first + per_minute], 0.5), 1)
+            for first in range(0, len(values), per_minute)
+        ]
+        for name, values in load.watch.memory_mb.items()
     }
 
 

@@ -18,7 +18,13 @@ from connectors.log.tail import LogTail
 from connectors.sealing import Sealer
 from ops.engines import setup
 from ops.metrics_files import metrics_text
-from ops.process import make_sender, product_version, settle_memory, stop_signal
+from ops.process import (
+    make_sender,
+    product_version,
+    settle_memory,
+    share_the_interpreter,
+    stop_signal,
+)
 from ops.settings import Settings
 from ops.supervisor import report_ready
 from streams.clock import system_clock
@@ -62,6 +68,7 @@ async def serve_api(settings: Settings) -> None:
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port, backlog=LISTEN_BACKLOG).start()
         settle_memory()
+        share_the_interpreter()
         report_ready()
         await stop_signal()
         await runner.cleanup()

@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 from importlib.metadata import version
 
 from connectors.webhooks import WebhookSender
@@ -19,6 +20,9 @@ GC_THRESHOLDS = (50_000, 20, 100)
 """Python's own (700, 10, 10) suits scripts; see `settle_memory`."""
 OPEN_FILES = 65_536
 """Connections are files; the usual 1,024 would end deliveries to many merchants."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while others wait; see `share_the_interpreter`."""
 
 logger = logging.getLogger("keshikomi")
 
@@ -62,6 +66,15 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def share_the_interpreter() -> None:
+    """Let threads take turns more often than every 5 ms, Python's own choice.
+
+    The log's writer takes the interpreter lock back after each statement; waiting 5 ms for it, it
+    holds up every notice of the next commit (a fifth of the latency's 99th percentile at 200/s).
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 async def stop_signal() -> None:

@@ -19,7 +19,7 @@ from connectors.sealing import Sealer
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
 from ops.engines import partitions_of, setup
-from ops.process import fail_stop, make_sender, settle_memory, stop_signal
+from ops.process import fail_stop, make_sender, settle_memory, share_the_interpreter, stop_signal
 from ops.settings import Settings
 from ops.supervisor import report_ready
 from ops.telemetry import Telemetry
@@ -61,6 +61,7 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
             chores += [_keep_log(worker), _keep_history(history, settings)]
         async with _running(chores):
             settle_memory()
+            share_the_interpreter()
             report_ready()
             await stop_signal()
 
