@@ -61,7 +61,10 @@ def looped(
 
     async def agent(stream: StreamT[bytes]) -> None:
         turn_began = monotonic_seconds()
-        async for event in stream.events():
+        # `stream.events()` is this loop inside a second generator.
+        async for _ in stream:
+            event = stream.current_event
+            assert event is not None, "an agent reads a topic, where every value has its event"
             try:
                 await units().room()
                 _process(stage, step, event, units=units(), clock=clock, report=report)

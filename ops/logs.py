@@ -113,13 +113,15 @@ class Renderer:
 
     def _text(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
         # A message of several lines stays one event: what follows is set off to the right.
         message = record.getMessage().replace("\n", "\n    ")
+        parts = [f"{at[:-6]}Z {self._process:<9} {record.levelname:<8} {message}"]
+        parts += [f"{name}={_word(value)}" for name, value in _fields(record).items()]
+        line = " ".join(parts)
+        if not record.exc_info:
+            return line
         failure = _failure(record).rstrip().replace("\n", "\n    ")
-        ending = f"\n    {failure}" if failure else ""
-        begin = f"{at.removesuffix('+00:00')}Z {self._process:<9} {record.levelname:<8}"
-        return f"{begin} {message}{fields}{ending}"
+        return f"{line}\n    {failure}" if failure else line
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:
@@ -133,6 +135,8 @@ def _word(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = str(value)
+    if text.isidentifier():  # ids and outcomes, mostly
+        return text
     return text if text and text.isprintable() and " " not in text else ascii(text)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # it ships no types
 
 OFFSETS_PER_PARTITION = 1 << 40
 """A partition's records occupy this many consecutive integers of the log table's key."""
 
+KEYS_REMEMBERED_MAX = 16_384
+"""The hash is computed in Python; keys come again soon: each hop of a payment, each merchant."""
+
 _POSITIVE = 0x7FFFFFFF
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED_MAX)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key: the same as with Kafka's own default partitioner."""
     return (int(murmur2(key)) & _POSITIVE) % partitions

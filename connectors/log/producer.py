@@ -259,6 +259,8 @@ def _settle_changes(changes: list[Change]) -> Any:
         for index, future, written in changes:
             if written is not None:
                 written.settle()
+            if future is None:
+                continue
             pending = future.message
             tp = TP(pending.channel.get_topic_name(), pending.partition or 0)
             future.set_result(_metadata(tp, element, index))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 ROWS_MAX = 50_000
 BYTES_MAX = 48 * 1024 * 1024
@@ -12,33 +13,47 @@ ROW_OVERHEAD_BYTES = 240
 
 
 class RowCache:
-    """Values by key, and None for keys that have no row; whoever is asked for last stays."""
+    """Values by key, and None for keys that have no row; whoever is asked for last stays.
+
+    While it holds every row there is, it is `complete`: a key that it does not know has no row.
+    """
 
     def __init__(self, *, rows_max: int = ROWS_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._rows_max, self._bytes_max = rows_max, bytes_max
         self._rows: OrderedDict[bytes, bytes | None] = OrderedDict()
         self.size_bytes = 0
+        self.complete = False
+
+    def fill(self, rows: Iterable[tuple[bytes, bytes]], *, complete: bool) -> None:
+        """Take in rows as they stand in the file; `complete` says that there are no others."""
+        self.clear()
+        self.complete = complete
+        for key, value in rows:
+            self.keep(key, value)
 
     def find(self, key: bytes) -> tuple[bool, bytes | None]:
         """Whether it is known what stands under a key, and what."""
         try:
             value = self._rows[key]
         except KeyError:
-            return False, None
+            return self.complete, None
         self._rows.move_to_end(key)
         return True, value
 
     def keep(self, key: bytes, value: bytes | None) -> None:
         """Remember what stands under a key, and forget others for it."""
         self.forget(key)
+        if value is None and self.complete:
+            return
         self._rows[key] = value
         self.size_bytes += _size_of(key, value)
         while len(self._rows) > self._rows_max or self.size_bytes > self._bytes_max:
             oldest, forgotten = self._rows.popitem(last=False)
+            self.complete = self.complete and forgotten is None
             self.size_bytes -= _size_of(oldest, forgotten)
 
     def forget(self, key: bytes) -> None:
-        """Ask the file next time."""
+        """Know nothing of a key any more; while complete, that it has no row."""
         if key in self._rows:
             self.size_bytes -= _size_of(key, self._rows.pop(key))
 
@@ -46,6 +61,7 @@ class RowCache:
         """Ask the file for everything."""
         self._rows.clear()
         self.size_bytes = 0
+        self.complete = False
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -8,6 +8,7 @@ from functools import cache
 
 _ONE = "SELECT value FROM table_rows WHERE key = ? AND partition_id IN ({})"
 _SOME = "SELECT key, value FROM table_rows WHERE partition_id = ? AND key >= ? ORDER BY key LIMIT ?"
+_FIRST = "SELECT key, value FROM table_rows WHERE partition_id IN ({}) LIMIT {}"
 _COUNT = "SELECT count(*) FROM table_rows WHERE partition_id IN ({})"
 _ANY = "SELECT count(*) FROM table_rows WHERE key = ? AND partition_id IN ({})"
 
@@ -38,6 +39,11 @@ class Rows:
     def some(self, partition_id: int, first: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Up to `limit` rows of a partition in key order, from a key on."""
         return self._connection.execute(_SOME, (partition_id, first, limit)).fetchall()
+
+    def first(self, partition_ids: Sequence[int], limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows of these partitions, in no order that matters."""
+        statement = _FIRST.format(",".join("?" * len(partition_ids)), int(limit))
+        return self._connection.execute(statement, partition_ids).fetchall()
 
     def count(self, partition_ids: Sequence[int], without: Sequence[bytes] = ()) -> int:
         """How many keys these partitions have, not counting some; all at one moment."""

@@ -11,10 +11,11 @@ from faust.types import EventT
 from faust.types.tuples import TP
 
 from connectors.log.elements import Row
-from connectors.log.rowcache import RowCache
+from connectors.log.rowcache import ROWS_MAX, RowCache
 from connectors.log.rows import Rows
 
 if TYPE_CHECKING:
+    from connectors.log.producer import Producer
     from connectors.log.transport import Transport
 
 ROWS_PER_PIECE = 100
@@ -38,6 +39,7 @@ class Store(base.Store[bytes, bytes]):
         self.dirty: dict[bytes, _Dirty] = {}
         self._changelog: str = self.table.changelog_topic.get_topic_name()
         self._partition_ids: tuple[int, ...] = ()
+        self._warm = False
 
     # -- writing
 
@@ -48,9 +50,20 @@ class Store(base.Store[bytes, bytes]):
             message = f"a row of table {self.table_name} has no key"
             raise TypeError(message)
         written = _Dirty(self, partition_id, key, value or None, self.dirty.get(key))
-        self.dirty[key] = written
-        self.cache.forget(key)
+        self.dirty[key] = written  # the cache keeps what the file has until the record is durable
         return written
+
+    def write_with_step(self, key: bytes, value: bytes | None) -> bool:
+        """Write, or with None remove, a row in the open unit; false when no step is under way.
+
+        The partition is that of the step's own event, as with Faust's tables.
+        """
+        unit, event = cast("Producer", self.app.producer).opened, current_event()
+        if unit is None or event is None:
+            return False
+        row = self._ids()[event.message.partition], key, value, None
+        unit.write(row, self.write(row))
+        return True
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         self._must_be_written(key, value or None)
@@ -82,11 +95,21 @@ class Store(base.Store[bytes, bytes]):
         written = self.dirty.get(key)
         if written is not None:
             return written.value
+        if not self._warm:
+            self._warm_up()
         known, value = self.cache.find(key)
         if not known:
             value = self._rows.find(self._where(), key)
             self.cache.keep(key, value)
         return value
+
+    def _warm_up(self) -> None:
+        """Know all rows from the start where they fit: most look-ups are for keys without one."""
+        ids = self._ids()
+        if ids:
+            rows = self._rows.first(ids, ROWS_MAX + 1)
+            self.cache.fill(rows[:ROWS_MAX], complete=len(rows) <= ROWS_MAX)
+            self._warm = True
 
     def _where(self) -> tuple[int, ...]:
         """Where a key can be: a step looks for rows of its own event's partition only."""
@@ -176,6 +199,7 @@ class Store(base.Store[bytes, bytes]):
     ) -> None:
         """Another process may have written while the group was not ours."""
         self.cache.clear()
+        self._warm = False
 
     def apply_changelog_batch(
         self,

@@ -23,10 +23,10 @@ class Written(Protocol):
 
 
 class Change(NamedTuple):
-    """A record among an element's rows that Faust waits for, and the row it wrote."""
+    """A record among an element's rows, the row it wrote, and Faust's future if it has one."""
 
     place: int
-    future: FutureMessage
+    future: FutureMessage | None
     written: Written | None
 
 
@@ -56,6 +56,12 @@ class Unit:
         self.rows.append(row)
         if written is not None:
             self.undo.append(written.undo)
+
+    def write(self, row: Row, written: Written) -> None:
+        """A table's row, written by its own store."""
+        self.changes.append(Change(len(self.rows), None, written))
+        self.rows.append(row)
+        self.undo.append(written.undo)
 
     def __enter__(self) -> Self:
         self._producer.open_unit(self)

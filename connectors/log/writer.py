@@ -123,7 +123,8 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             if changed or not self._ends_known:
-                self._load_ends(connection)
+                self._forget_ends()
+            self._load_ends(connection, batch)
             added = self._insert(connection, batch)
             connection.execute("COMMIT")
         except BaseException:
@@ -135,15 +136,23 @@ class Writer:
             self._gate.leave()
         return added
 
-    def _load_ends(self, connection: sqlite3.Connection) -> None:
-        # One row on purpose: the thread gives up the interpreter lock once per row.
-        text = connection.execute(
-            "SELECT json_group_array(json_array(partition_id, next_offset, timestamp_ms)) FROM ends"
-        ).fetchone()[0]
-        ends = json.loads(text)
-        self._next_offsets = {partition_id: offset for partition_id, offset, _ in ends}
-        self._timestamps_ms = {partition_id: timestamp for partition_id, _, timestamp in ends}
+    def _forget_ends(self) -> None:
+        self._next_offsets.clear()
+        self._timestamps_ms.clear()
         self._ends_known = True
+
+    def _load_ends(self, connection: sqlite3.Connection, batch: list[Element]) -> None:
+        """Look up where the partitions of this batch end, as far as nobody has told us."""
+        known = self._next_offsets
+        wanted = {row[0] for element in batch for row in element.rows if row[0] not in known}
+        if not wanted:
+            return
+        # One row on purpose: the thread gives up the interpreter lock once per row.
+        places = ",".join("?" * len(wanted))
+        text = connection.execute(_LOAD_ENDS.format(places), tuple(wanted)).fetchone()[0]
+        for partition_id, offset, timestamp_ms in json.loads(text):
+            self._next_offsets[partition_id] = offset
+            self._timestamps_ms[partition_id] = timestamp_ms
 
     def _insert(self, connection: sqlite3.Connection, batch: list[Element]) -> bool:
         positions: dict[tuple[str, int], int] = {}
@@ -193,6 +202,12 @@ class Writer:
                 else:
                     log += (place_of(partition_id, offset), timestamp_ms, key, value, headers)
         return log, tables, touched
+
+
+_LOAD_ENDS = (
+    "SELECT json_group_array(json_array(partition_id, next_offset, timestamp_ms)) FROM ends"
+    " WHERE partition_id IN ({})"
+)
 
 
 class _Statement(NamedTuple):

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,6 +120,69 @@ def test_what_is_forgotten_counts_no_more() -> None:
     cache.keep(b"a", b"1")
     cache.clear()
     assert (len(cache), cache.size_bytes) == (0, 0)
+
+
+def test_a_cache_that_holds_every_row_knows_what_is_not_there() -> None:
+    cache = RowCache(rows_max=2)
+    cache.fill([(b"a", b"1")], complete=True)
+    cache.keep(b"gone", None)
+    assert (cache.find(b"a"), cache.find(b"b"), len(cache)) == ((True, b"1"), (True, None), 1)
+
+    cache.keep(b"b", b"2")
+    assert cache.complete
+    cache.keep(b"c", b"3")  # one of three rows had to go
+    assert (cache.complete, cache.find(b"a")) == (False, (False, None))
+
+    cache.fill([(b"a", b"1")], complete=True)
+    cache.clear()
+    assert cache.find(b"a") == (False, None)
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+async def test_a_table_is_known_as_a_whole_only_while_it_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr("connectors.log.store.ROWS_MAX", 3)
+    keys = [b"%d" % number for number in range(rows)]
+    async with a_world(tmp_path) as world:
+        for key in keys:
+            world.table[key] = key
+        await world.durable()
+    async with a_world(tmp_path) as world:
+        assert b"other" not in world.store
+        assert world.reads == rows - 3  # the file is asked only when rows were left there
+        assert [world.store.find(key) for key in keys] == keys
+
+
+async def test_a_step_writes_rows_with_its_unit_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = Message("notices", 2, 0, 0, 0, [], b"k", b"v", None, tp=TP("notices", 2))
+    async with a_world(tmp_path) as world:
+        store = world.store
+        assert not store.write_with_step(b"k", b"outside")  # a unit and an event are needed
+        monkeypatch.setattr(
+            "connectors.log.store.current_event", lambda: SimpleNamespace(message=message)
+        )
+        world.table[b"k"] = b"0"
+        await world.durable()
+        with world.app.producer.unit(message):
+            assert store.write_with_step(b"new", b"1")
+            assert store.find(b"new") == b"1"
+        await world.durable()
+        assert (store.find(b"new"), store.dirty) == (b"1", {})
+        ids = world.log.catalog.get(CHANGELOG).partition_ids
+        assert world.log.rows.some(ids[2], b"", 9) == [(b"new", b"1")]
+
+        def failing() -> None:
+            with world.app.producer.unit(message):
+                store.write_with_step(b"new", b"2")
+                store.write_with_step(b"new", None)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            failing()
+        assert (store.find(b"new"), store.dirty) == (b"1", {})
 
 
 async def test_a_row_is_seen_before_and_after_it_is_durable(tmp_path: Path) -> None:
