@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev test check lint bench lock clean
+.PHONY: help setup demo dev stack test check lint bench lock clean
 
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
@@ -22,6 +22,9 @@ demo: $(STAMP) ## Watch notices arrive, clear invoices and reach a shop's webhoo
 
 dev: $(STAMP) ## Run everything here; webhooks may go to private addresses
 	KESHIKOMI_ALLOW_PRIVATE_ENDPOINTS=true $(BIN)/keshikomi up
+
+stack: $(STAMP) ## Run real Kafka, Cassandra and Redis here, without docker; NODES=3 for clusters
+	@exec $(BIN)/python -m ops.stack --nodes $(or $(NODES),1)
 
 check: lint ## Format, lint, types, layers, house rules and unit tests: under a minute
 	$(BIN)/pytest tests/architecture tests/unit

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 
 from aiohttp import web
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Gauge
 
 from api.app import make_app, make_runner
 from api.ports import ApiLimits, ApiPorts
@@ -40,7 +40,9 @@ async def serve_api(settings: Settings) -> None:
     """Serve until a signal ends it; requests under way are answered first."""
     setup(settings)
     history = open_history(settings.history)
-    cache = open_cache(settings.cache_path)
+    cache_up = Gauge("keshikomi_cache_up", "Whether the shared cache answers")
+    cache_up.set(1)
+    cache = open_cache(settings.cache, password=settings.cache_password, observe=cache_up.set)
     sender = make_sender(settings)
     await sender.start()
     # A log that cannot be written is answered with 503; the process goes on and tries again.

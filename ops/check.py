@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.cache.redis import RedisCache
 from connectors.cache.sqlite import SqliteCache
 from connectors.history.opening import open_history
 from connectors.log.sqlitelog import SqliteLog
@@ -20,6 +21,7 @@ from ops.engines import make_topics, partitions_of
 from ops.keys import must_not_lack_master_key, with_known_keys
 from ops.listening import must_be_free
 from ops.lock import owner_of
+from ops.setting_values import REDIS_SCHEMES
 from ops.settings import BadSettings, Settings
 from streams.clock import Clock, monotonic_seconds, system_clock
 from streams.domain.errors import KeshikomiError
@@ -170,6 +172,8 @@ async def _history(settings: Settings) -> str:
 
 
 async def _cache(settings: Settings) -> str:
+    if settings.cache.startswith(REDIS_SCHEMES):
+        return await _redis(settings)
     path = settings.cache_path
     if path is None:
         return "answers for an Idempotency-Key are kept until the API ends"
@@ -182,6 +186,21 @@ async def _cache(settings: Settings) -> str:
         finally:
             await cache.close()
     return "a cache can be made and read"
+
+
+async def _redis(settings: Settings) -> str:
+    cache = RedisCache(settings.cache, password=settings.cache_password)
+    try:
+        version = await cache.version()
+        began = monotonic_seconds()
+        await cache.put("check", b"check", seconds=60)
+        found = await cache.get("check")
+        took = monotonic_seconds() - began
+    finally:
+        await cache.close()
+    if found != b"check":
+        raise Unfit("the cache on Redis does not give back what was put into it; see the log")
+    return f"Redis {version} keeps and gives back in {took * 1000:.1f} ms"
 
 
 async def _kept(path: Path) -> None:

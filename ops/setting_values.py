@@ -8,12 +8,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 Parse = Callable[[str], object]
 
 MASTER_KEY_BYTES = 32
 MASTER_KEYS_MAX = 8
 ADMIN_KEY_CHARACTERS_MIN = 16
+REDIS_DATABASE_MAX = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,9 @@ class Engine:
 
 LOG = Engine(scheme="sqlitelog://", later=("kafka://",))
 HISTORY = Engine(scheme="sqlite://", later=("cassandra://",))
-CACHE = Engine(scheme="sqlite://", later=("redis://", "rediss://"))
+CACHE = Engine(scheme="sqlite://", later=())
 IN_MEMORY = "memory://"
+REDIS_SCHEMES = ("redis://", "rediss://")
 
 
 def folder(given: str) -> Path:
@@ -127,10 +130,29 @@ def engine(kind: Engine) -> Parse:
     return parse
 
 
-def engine_or_memory(kind: Engine) -> Parse:
-    """The URL of an engine, or that of the memory of a process."""
-    parse = engine(kind)
-    return lambda given: given if given == IN_MEMORY else parse(given)
+def cache_url(given: str) -> str:
+    """The URL of a cache: on a file, in the memory of a process, or on Redis."""
+    if given.startswith(REDIS_SCHEMES):
+        return redis_url(given)
+    return given if given == IN_MEMORY else str(engine(CACHE)(given))
+
+
+def redis_url(given: str) -> str:
+    """The URL of a Redis; it has no options, so none can switch off what TLS verifies."""
+    wanted = "must be redis://HOST:PORT, or rediss:// with TLS"
+    try:
+        parts = urlsplit(given)
+        port = parts.port
+    except ValueError:  # whose message may hold a part of a password
+        raise ValueError(f"{wanted}; /, ?, # and @ in a password are written with %") from None
+    if not parts.hostname or port == 0:
+        raise ValueError(wanted)
+    if not (given.isascii() and given.isprintable()) or {" ", "?", "#"} & set(given):
+        raise ValueError("must have no spaces, no ? and no #")
+    database = parts.path.removeprefix("/")
+    if database and not (database.isdigit() and int(database) <= REDIS_DATABASE_MAX):
+        raise ValueError(f"what follows the port is a database, 0 to {REDIS_DATABASE_MAX}")
+    return given
 
 
 def master_keys(given: str) -> tuple[bytes, ...]:

@@ -17,8 +17,8 @@ from ops.setting_values import (
     LOG,
     MASTER_KEY_BYTES,
     Parse,
+    cache_url,
     engine,
-    engine_or_memory,
     folder,
     is_plain,
     master_keys,
@@ -88,8 +88,13 @@ class Settings:
     )  # fmt: skip
     cache: str = setting(
         f"{CACHE.scheme}DATA/cache.db", "The first answers to calls with an `Idempotency-Key`; "
-        f"with `{IN_MEMORY}` a restart of the API forgets them.",
-        unit="URL", parse=engine_or_memory(CACHE),
+        f"with `{IN_MEMORY}` a restart of the API forgets them. Several APIs share them, and the "
+        "limits of calls, on `redis://HOST:PORT` (`rediss://` with TLS, which is verified).",
+        unit="URL", parse=cache_url, secret=True,
+    )  # fmt: skip
+    cache_password: str = setting(
+        "", "The password of the cache on Redis, unless its URL has one.", parse=text(1, 512),
+        unit="text", secret=True,
     )  # fmt: skip
     admin_key: str = setting(
         "", "The key of the admin calls; without it DATA/admin.key is made and used.",
@@ -154,8 +159,8 @@ class Settings:
         object.__setattr__(self, "data", self.data.expanduser().absolute())
         for name, kind in (("broker", LOG), ("history", HISTORY), ("cache", CACHE)):
             given: str = getattr(self, name)
-            if given == IN_MEMORY:
-                continue
+            if not given.startswith(kind.scheme):
+                continue  # it is not on a file
             path = Path(given.removeprefix(kind.scheme))
             in_data = path.parts[:1] == ("DATA",)
             placed = self.data.joinpath(*path.parts[1:]) if in_data else path.expanduser()
@@ -173,8 +178,9 @@ class Settings:
 
     @property
     def cache_path(self) -> Path | None:
-        """The file of the embedded cache, unless it is in memory."""
-        return None if self.cache == IN_MEMORY else Path(self.cache.removeprefix(CACHE.scheme))
+        """The file of the embedded cache, unless it is in memory or on Redis."""
+        path = self.cache.removeprefix(CACHE.scheme)
+        return None if path == self.cache else Path(path)
 
     @property
     def admin_key_path(self) -> Path:

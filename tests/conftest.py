@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.real_engines"]  # kafka_server, cassandra_server, redis_server
+
 # The same examples everywhere, so a red run is red for everyone; look further with
 # `pytest --hypothesis-profile=thorough`.
 settings.register_profile("ci", derandomize=True, max_examples=200, deadline=None, print_blob=True)

@@ -30,6 +30,8 @@ class Engine(Protocol):
 
     broker: str
     store: str
+    prefix: str
+    """What the names of its topics begin with, in the broker and for a worker."""
     repeats_after_a_crash: bool
 
     @property
@@ -45,6 +47,7 @@ class SqliteEngine:
     """The embedded log."""
 
     store = "sqlitelogrows://"
+    prefix = ""
     repeats_after_a_crash = False
 
     def __init__(self, path: Path) -> None:
@@ -92,6 +95,3 @@ def a_sqlite_engine(directory: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.log.close()
-
-
-ENGINES = {"sqlitelog": a_sqlite_engine}

@@ -10,6 +10,9 @@ from typing import Any, ClassVar, cast
 import faust
 from faust.tables.manager import TableManager
 
+from connectors.kafka.connection import SCHEME, KafkaConnection, servers_of
+from connectors.kafka.transport import register as register_kafka
+from connectors.kafka.transport import worker_options
 from connectors.log.transport import register
 from streams.ports import Record
 
@@ -34,36 +37,44 @@ class WorkerApp(faust.App):
     group_of_topic: ClassVar[dict[str, str]] = {SOURCE: "counting"}
 
 
-def count_in_unit(app: Any, table: Any, message: Any, key: bytes, value: bytes) -> None:
+def count_in_unit(  # noqa: PLR0913  # the parts of one event
+    app: Any, table: Any, message: Any, key: bytes, value: bytes, prefix: str = ""
+) -> None:
     """One step as a unit: output, table and position together, or a quarantine row instead."""
     try:
         with app.producer.unit(message) as unit:
             total = int(table.get(key) or 0) + 1
             table[key] = str(total).encode()
-            unit.send(Record(topic=OUTPUT, key=key, value=value + b":" + str(total).encode()))
+            unit.send(
+                Record(topic=prefix + OUTPUT, key=key, value=value + b":" + str(total).encode())
+            )
             if value == POISON:
                 raise ValueError("poison")
     except ValueError:
         with app.producer.unit(message) as unit:
-            unit.send(Record(topic=QUARANTINE, key=key, value=value))
+            unit.send(Record(topic=prefix + QUARANTINE, key=key, value=value))
 
 
-async def count_plainly(app: Any, table: Any, key: bytes, value: bytes) -> None:
+async def count_plainly(app: Any, table: Any, key: bytes, value: bytes, prefix: str = "") -> None:
     """One step in Faust's own way: at least once."""
     total = int(table.get(key) or 0) + 1
     table[key] = str(total).encode()
     output = value + b":" + str(total).encode()
-    await app.producer.send(OUTPUT, key, output, None, None, None)
+    await app.producer.send(prefix + OUTPUT, key, output, None, None, None)
 
 
-def make_app(broker: str, store: str, mode: str) -> faust.App:
-    """The worker's app; `mode` is `unit` or `plain`."""
+def make_app(broker: str, store: str, mode: str, prefix: str = "") -> faust.App:
+    """The worker's app; `mode` is `unit` or `plain`, and names of topics begin with `prefix`."""
     register()
+    options: dict[str, Any] = {"broker": broker}
+    if broker.startswith(SCHEME):
+        register_kafka()
+        options = worker_options(KafkaConnection(servers=servers_of(broker)), "counting-0")
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
     app = WorkerApp(
-        "log-worker",
-        broker=broker,
+        f"{prefix}log-worker",
+        **options,
         store=store,
         topic_partitions=4,
         web_enabled=False,
@@ -72,11 +83,11 @@ def make_app(broker: str, store: str, mode: str) -> faust.App:
         table_standby_replicas=0,
         TableManager=QuickTables,
     )
-    source = app.topic(SOURCE, key_type=bytes, value_type=bytes, value_serializer="raw")
+    source = app.topic(prefix + SOURCE, key_type=bytes, value_type=bytes, value_serializer="raw")
     table = app.Table(TABLE, key_type=bytes, value_type=bytes, default=None, partitions=4)
 
     if mode == "unit":
-        app.unit_topics = frozenset({SOURCE})
+        app.unit_topics = frozenset({prefix + SOURCE})
 
     @app.agent(source)
     async def counting(stream: Any) -> None:
@@ -85,16 +96,16 @@ def make_app(broker: str, store: str, mode: str) -> faust.App:
                 await cast("Any", app.producer).room()
                 if event.value == FATAL:
                     raise RuntimeError("failed before its unit was opened")
-                count_in_unit(app, table, event.message, event.key, event.value)
+                count_in_unit(app, table, event.message, event.key, event.value, prefix)
             else:
-                await count_plainly(app, table, event.key, event.value)
+                await count_plainly(app, table, event.key, event.value, prefix)
 
     return app
 
 
 def main() -> None:
-    """Run until killed: `python -m tests.log_worker BROKER STORE MODE`."""
-    app = make_app(*sys.argv[1:4])
+    """Run until killed: `python -m tests.log_worker BROKER STORE MODE [PREFIX]`."""
+    app = make_app(*sys.argv[1:5])
     worker = faust.Worker(app, loglevel="warn", redirect_stdouts=False, quiet=True)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

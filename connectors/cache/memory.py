@@ -75,6 +75,16 @@ class MemoryCache:
         while len(self._owners) > self._entries_max:
             self._forget_oldest(max(self._holdings.values(), key=lambda each: len(each.entries)))
 
+    async def claim(
+        self, key: str, value: bytes, *, seconds: float, owner: str = ""
+    ) -> bytes | None:
+        """Put a value unless there is one: None when it is put, else the value that is there."""
+        # Neither of the two lets anyone else go on meanwhile.
+        there = await self.get(key)
+        if there is None:
+            await self.put(key, value, seconds=seconds, owner=owner)
+        return there
+
     async def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be."""
         now = self._seconds()

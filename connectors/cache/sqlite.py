@@ -99,6 +99,13 @@ class SqliteCache:
         """Remember a value for so many seconds, in place of what was there."""
         await self._run(partial(self._put, key, value, owner, self._seconds() + seconds))
 
+    async def claim(
+        self, key: str, value: bytes, *, seconds: float, owner: str = ""
+    ) -> bytes | None:
+        """Put a value unless there is one: None when it is put, else the value that is there."""
+        ends = self._seconds() + seconds
+        return await self._run(partial(self._put, key, value, owner, ends, unless_there=True))
+
     async def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be."""
         return await self._buckets.take(bucket, per_second=per_second, burst=burst)
@@ -125,11 +132,15 @@ class SqliteCache:
             ).fetchone()
         return bytes(row[0]) if row else None
 
-    def _put(self, key: str, value: bytes, owner: str, ends: float) -> None:
+    def _put(
+        self, key: str, value: bytes, owner: str, ends: float, *, unless_there: bool = False
+    ) -> bytes | None:
         with _engine_errors():
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if unless_there and (there := self._get(key)) is not None:
+                    return there
                 connection.execute(_FORGET_ENDED, (self._seconds(),))
                 connection.execute("DELETE FROM entries WHERE key = ?", (key,))
                 connection.execute(
@@ -141,6 +152,7 @@ class SqliteCache:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+        return None
 
     def _keep_bounds(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""What every engine of the log owes its users; a new driver adds itself to `tests.log_engines`."""
+"""What every engine of the log owes its users, on a file, on one broker and on three."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,17 +15,29 @@ from aiokafka.partitioner import DefaultPartitioner  # type: ignore[import-untyp
 
 from streams.ports import Record
 from tests.conftest import Eventually
-from tests.log_engines import ENGINES, Engine
+from tests.log_engines import Engine, a_sqlite_engine
 from tests.log_helpers import a_record, end, start
+from tests.log_kafka import a_kafka_engine
 
 pytestmark = pytest.mark.integration
 
 GROUP = "counting"
 
 
-@pytest.fixture(params=sorted(ENGINES))
+def an_engine(request: pytest.FixtureRequest, directory: Path) -> AbstractContextManager[Engine]:
+    """The engine of a parameter; servers are started once for the whole session."""
+    match request.param:
+        case "sqlitelog":
+            return a_sqlite_engine(directory)
+        case "kafka":
+            return a_kafka_engine(request.getfixturevalue("kafka_server").url, replication=1)
+        case _:
+            return a_kafka_engine(request.getfixturevalue("kafka_cluster").url, replication=3)
+
+
+@pytest.fixture(params=["sqlitelog", "kafka", "kafka of three"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    with ENGINES[request.param](tmp_path) as made:
+    with an_engine(request, tmp_path) as made:
         for topic in ("notices", "counts", "quarantine"):
             made.create_topic(topic, 4)
         yield made
@@ -33,7 +45,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 @contextmanager
 def a_worker(engine: Engine, mode: str = "unit") -> Iterator[subprocess.Popen[bytes]]:
-    worker = start("tests.log_worker", engine.broker, engine.store, mode)
+    worker = start("tests.log_worker", engine.broker, engine.store, mode, engine.prefix)
     try:
         yield worker
     finally:

@@ -95,7 +95,7 @@ def test_a_check_tells_bad_settings_as_faults(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KESHIKOMI_PORT", "x")
-    monkeypatch.setenv("KESHIKOMI_CACHE", "redis://x")
+    monkeypatch.setenv("KESHIKOMI_CACHE", "redis://x?")
 
     assert main(["check"]) == 1
     assert "faults: 2" in capsys.readouterr().out

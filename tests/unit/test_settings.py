@@ -88,8 +88,6 @@ def test_a_port_is_a_plain_number(given: str) -> None:
     [
         ("KESHIKOMI_BROKER", "kafka://user:hunter2@host:9092", "kafka://"),
         ("KESHIKOMI_HISTORY", "cassandra://user:hunter2@host", "cassandra://"),
-        ("KESHIKOMI_CACHE", "redis://:hunter2@host", "redis://"),
-        ("KESHIKOMI_CACHE", "rediss://:hunter2@host", "rediss://"),
         ("KESHIKOMI_TABLE_STORE", "rocksdb", "rocksdb"),
     ],
 )

@@ -1,0 +1,101 @@
+"""The write side of Kafka for a process that runs no Faust app: the API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it ships no types
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
+
+from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.producer import place_of
+from connectors.kafka.unit import outgoing_of
+from streams.domain.errors import Unavailable
+from streams.ports import Place, Record
+
+APPEND_SECONDS_MAX = 5.0
+"""A channel is told to come again rather than kept waiting for a broker that is away."""
+
+logger = logging.getLogger(__name__)
+
+
+class KafkaAppender:
+    """Implements `streams.ports.Appender`: acknowledged by every replica that is in sync.
+
+    After a refusal the producer is made anew: an idempotent one whose batch was given up cannot
+    go on, because the broker would see a hole in its numbers.
+    """
+
+    def __init__(
+        self, connection: KafkaConnection, *, seconds_max: float = APPEND_SECONDS_MAX
+    ) -> None:
+        self._connection, self._seconds_max = connection, seconds_max
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def append(self, records: Sequence[Record]) -> Sequence[Place]:
+        """Append all records; see `streams.ports.Appender`."""
+        if not records:
+            return ()
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                producer = await self._started()
+                futures = [await self._send(producer, record) for record in records]
+                return [place_of(metadata) for metadata in await asyncio.gather(*futures)]
+        except (KafkaError, TimeoutError, OSError) as error:
+            if producer is not None:
+                self._give_up(producer)
+            message = f"the log cannot be written: {error or 'the broker did not answer'!r}"
+            raise Unavailable(message) from error
+
+    @staticmethod
+    async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[object]:
+        outgoing = outgoing_of(record)
+        sent: asyncio.Future[object] = await producer.send(
+            outgoing.topic, outgoing.value, key=outgoing.key, headers=list(outgoing.headers)
+        )
+        return sent
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            async with self._starting:
+                if self._producer is None:
+                    producer = AIOKafkaProducer(
+                        **self._connection.client_options(), acks="all", enable_idempotence=True
+                    )
+                    try:
+                        await producer.start()
+                    except BaseException:
+                        self._end(producer)
+                        raise
+                    self._producer = producer
+        return self._producer
+
+    def _give_up(self, producer: AIOKafkaProducer) -> None:
+        if self._producer is producer:
+            self._producer = None
+            self._end(producer)
+
+    def _end(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.create_task(_stop(producer), name="ending a Kafka producer")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def close(self) -> None:
+        """Send what is under way, and disconnect."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self._end(producer)
+        await asyncio.gather(*self._ending)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(APPEND_SECONDS_MAX):
+            await producer.stop()
+    except (KafkaError, TimeoutError, OSError) as error:
+        logger.warning("a Kafka producer did not end cleanly: %r", error)

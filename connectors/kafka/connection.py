@@ -1,0 +1,101 @@
+"""How to reach a Kafka cluster, and as whom: one value for every client that the product opens."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+from faust.types.auth import CredentialsT
+from yarl import URL
+
+SCHEME = "kafka://"
+DRIVER_SCHEME = "kafkasafe"
+"""The hardened driver's own name in Faust, so that nobody gets the plain one by mistake."""
+PORT = 9092
+REQUEST_SECONDS_MAX = 30.0
+"""How long a broker may be away before a send counts as failed."""
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaConnection:
+    """Brokers, and how the two sides prove who they are.
+
+    With `tls` the broker's certificate and name are verified; `ca_file` names the authority when
+    it is not one that the system trusts, and the client's own certificate is shown when there is
+    one (mTLS). With `username` the client signs in by SASL.
+    """
+
+    servers: tuple[str, ...]
+    tls: bool = False
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    username: str | None = None
+    password: str = field(default="", repr=False)
+    mechanism: str = "SCRAM-SHA-512"
+
+    @property
+    def urls(self) -> list[URL]:
+        """The brokers as Faust wants them."""
+        return [URL(f"{DRIVER_SCHEME}://{server}") for server in self.servers]
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """A context that verifies; raises `OSError` or `ssl.SSLError` for files that are no use."""
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.certificate_file:
+            context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
+
+    def client_options(self) -> Mapping[str, Any]:
+        """What every aiokafka client is made with."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "request_timeout_ms": int(REQUEST_SECONDS_MAX * 1000),
+            "security_protocol": self._protocol,
+            "ssl_context": self.ssl_context(),
+        }
+        if self.username is not None:
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+    @property
+    def _protocol(self) -> str:
+        if self.username is None:
+            return "SSL" if self.tls else "PLAINTEXT"
+        return "SASL_SSL" if self.tls else "SASL_PLAINTEXT"
+
+    def credentials(self) -> CredentialsT | None:
+        """The same for Faust's own consumer."""
+        context = self.ssl_context()
+        if self.username is not None:
+            return faust.SASLCredentials(
+                username=self.username,
+                password=self.password,
+                ssl_context=context,
+                mechanism=self.mechanism,
+            )
+        return None if context is None else faust.SSLCredentials(context)
+
+
+def servers_of(url: str) -> tuple[str, ...]:
+    """The brokers that `kafka://HOST[:PORT][,HOST[:PORT]...]` names; raises `ValueError`."""
+    if not url.startswith(SCHEME):
+        raise ValueError(f"it must be {SCHEME}HOST:PORT[,HOST:PORT...]")
+    return tuple(_server(part) for part in url.removeprefix(SCHEME).rstrip("/").split(","))
+
+
+def _server(part: str) -> str:
+    parsed = URL(f"kafka://{part}")
+    if not parsed.host or parsed.user or parsed.path.strip("/") or parsed.query_string:
+        raise ValueError(f"{SCHEME} takes hosts and ports alone, not {part!r}")
+    return f"{parsed.raw_host}:{parsed.explicit_port or PORT}"

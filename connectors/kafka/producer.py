@@ -1,0 +1,205 @@
+"""The write side of the Kafka driver: one order for everything, and a flush that is a barrier."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
+from faust.transport.drivers import aiokafka as driver
+from faust.types.core import HeadersArg
+from faust.types.tuples import TP, FutureMessage, Message
+from faust.types.tuples import RecordMetadata as FaustMetadata
+
+from connectors.kafka.unit import Outgoing, Sent, Unit, outgoing_of
+from connectors.log.sqlitelog import stop_process
+from streams.ports import Place, Record
+
+IN_FLIGHT_MAX = 10_000
+"""Records that were said and are not acknowledged; beyond it steps wait."""
+
+logger = logging.getLogger(__name__)
+
+
+class Producer(driver.Producer):
+    """Sends in the order in which it was told, by an idempotent producer that every replica acks.
+
+    Faust's own buffer gives up a flush after a tenth of a second and forgets a failed send. Here
+    `flush` returns when everything said before is acknowledged, and a send that fails stops the
+    process before its position can be committed.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.opened: Unit | None = None
+        self._queue: deque[Outgoing] = deque()
+        self._wanted = asyncio.Event()
+        self._in_flight = 0
+        self._settled = asyncio.Condition()
+        self._sender: asyncio.Task[None] | None = None
+        self._stop_process: Callable[[BaseException], object] = getattr(
+            self.app, "on_log_failure", stop_process
+        )
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    async def on_start(self) -> None:
+        """Connect, and begin to send."""
+        await super().on_start()
+        self._sender = asyncio.create_task(self._send_all(), name="kafka sender")
+        self._sender.add_done_callback(self._sender_ended)
+
+    async def on_stop(self) -> None:
+        """Send what was said, then disconnect."""
+        await self.flush()
+        if self._sender is not None:
+            self._sender.cancel()
+        await super().on_stop()
+
+    # -- units
+
+    def unit(self, message: Message) -> Unit:
+        """A unit for the step that handles this message; see `Unit`."""
+        del message  # on Kafka its position moves by Faust's commit, after a flush
+        return Unit(self)
+
+    def enqueue(self, outgoing: Iterable[Outgoing]) -> None:
+        """Say records; they leave in this order."""
+        before = len(self._queue)
+        self._queue.extend(outgoing)
+        self._in_flight += len(self._queue) - before
+        self._wanted.set()
+
+    async def room(self) -> None:
+        """Return at once, or when the broker has caught up to the limit."""
+        if self._in_flight > IN_FLIGHT_MAX:
+            async with self._settled:
+                await self._settled.wait_for(lambda: self._in_flight <= IN_FLIGHT_MAX)
+
+    async def append(self, records: Sequence[Record]) -> Sequence[Place]:
+        """Send records that belong to no step and return their places; see `ports.Appender`."""
+        await self.room()
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in records]
+        pairs = zip(records, futures, strict=True)
+        self.enqueue([outgoing_of(record, future.set_result) for record, future in pairs])
+        return [place_of(metadata) for metadata in await asyncio.gather(*futures)]
+
+    async def flush(self) -> None:
+        """Return when everything said so far is acknowledged by the broker."""
+        async with self._settled:
+            await self._settled.wait_for(lambda: not self._in_flight)
+        if self._producer is not None:
+            await self._producer.flush()
+
+    # -- Faust's tables
+
+    def send_soon(self, fut: FutureMessage) -> None:
+        """Take in a table change: into the open unit, or on its own when there is none."""
+        pending = fut.message
+        topic = pending.topic or pending.channel.get_topic_name()
+        outgoing = Outgoing(
+            topic,
+            pending.key,
+            pending.value or None,
+            pending.partition,
+            _headers(pending.headers),
+            _tell_table(fut),
+        )
+        if self.opened is None:
+            self.enqueue([outgoing])
+            return
+        self.opened.outgoing.append(outgoing)
+        self._remember(self.opened, topic, pending.key)
+
+    def _remember(self, unit: Unit, changelog: str, key: bytes | None) -> None:
+        """Faust changes its store right after this: know how to bring back what is there now."""
+        for table in self.app.tables.values():
+            if table.changelog_topic.get_topic_name() == changelog:
+                unit.undo.append(_restoring(table.data, key))
+
+    # -- sending
+
+    async def _send_all(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._queue:
+                topic, key, value, partition, headers, sent = self._queue.popleft()
+                producer = self._ensure_producer()
+                future = await producer.send(
+                    topic, value, key=key, partition=partition, headers=list(headers)
+                )
+                future.add_done_callback(lambda done, sent=sent: self._acknowledged(done, sent))
+
+    def _acknowledged(self, done: asyncio.Future[RecordMetadata], sent: Sent | None) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._fail(error)
+            return
+        if sent is not None:
+            sent(done.result())
+        self._in_flight -= 1
+        if not self._in_flight or self._in_flight == IN_FLIGHT_MAX:
+            _ = asyncio.ensure_future(self._notify())  # noqa: RUF006  # it ends at once
+
+    async def _notify(self) -> None:
+        async with self._settled:
+            self._settled.notify_all()
+
+    def _sender_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        logger.critical("Kafka did not take a record: %r", error)
+        self._stop_process(error)
+
+
+def place_of(metadata: RecordMetadata) -> Place:
+    """Where the broker put a record."""
+    return Place(topic=metadata.topic, partition=metadata.partition, offset=metadata.offset)
+
+
+def _headers(given: HeadersArg | None) -> tuple[tuple[str, bytes], ...]:
+    if not given:
+        return ()
+    return tuple(given.items() if isinstance(given, Mapping) else given)
+
+
+def _tell_table(future: FutureMessage) -> Sent:
+    """Tell Faust's table, whose store remembers how far its changelog is durable."""
+
+    def sent(metadata: RecordMetadata) -> None:
+        future.set_result(
+            FaustMetadata(
+                topic=metadata.topic,
+                partition=metadata.partition,
+                topic_partition=TP(metadata.topic, metadata.partition),
+                offset=metadata.offset,
+                timestamp=(metadata.timestamp or 0) / 1000,
+                timestamp_type=metadata.timestamp_type,
+            )
+        )
+        if future.message.callback is not None:
+            future.message.callback(future)
+
+    return sent
+
+
+def _restoring(store: Any, key: Any) -> Callable[[], None]:
+    before = store.get(key)
+
+    def restore() -> None:
+        if before is None:
+            store.pop(key, None)
+        else:
+            store[key] = before
+
+    return restore
