@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -70,14 +69,17 @@ async def create_account(call: Call[AccountRequest, Nothing]) -> Answer:
     if channel is None:
         raise wrong(("/format", f"known formats are {', '.join(sorted(ports.channels))}"))
     check_config(channel, asked.config)
-    account_id = AccountId(f"ca_{secrets.token_hex(16)}")
+    seed, made = call.origin.find("ca", directory.account)
+    if made is not None:
+        return answer(201, _shown(call.services.configs.current(made), made, channel))
+    account_id = AccountId(seed.new_id("ca"))
     row = AccountSet(
         account_id=account_id,
         merchant_id=merchant.merchant_id,
         channel=asked.channel,
         format=asked.format,
         sealed_config=ports.sealer.seal(orjson.dumps(asked.config), account_id),
-        created_at=ports.clock(),
+        created_at=call.origin.at,
     )
     await directory.set(row)
     return answer(201, _shown(call.services.configs.current(row), row, channel))

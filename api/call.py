@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import orjson
 from aiohttp import web
 
+from api.origin import Origin
 from streams.domain.ids import MerchantId
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Call(Generic[B_co, Q_co]):
     caller: Caller
     body: B_co
     query: Q_co
+    origin: Origin
+    """What new things are drawn from."""
 
     @property
     def merchant_id(self) -> MerchantId:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +10,11 @@ import orjson
 from api.answers import AttemptShown, EndpointCreated, EndpointShown, EndpointsPage, PingShown
 from api.call import Answer, Call, answer
 from api.errors import Problem, not_found, wrong
+from api.origin import Seed
 from api.requests import EndpointPatch, EndpointRequest, Nothing, PageQuery
 from api.tracing import TRACEPARENT, trace_headers
 from connectors.address_guard import check_url
-from connectors.webhooks import SECRET_BYTES, format_secret
+from connectors.webhooks import format_secret
 from streams.codecs import encode
 from streams.domain.delivery import (
     ENDPOINTS_PER_MERCHANT_MAX,
@@ -34,26 +34,17 @@ from streams.topics import NOTIFICATIONS
 async def create_endpoint(call: Call[EndpointRequest, Nothing]) -> Answer:
     ports, directory, asked = call.services.ports, call.services.directory, call.body
     _check(asked.url, allow_private=ports.allow_private_endpoints)
-    secret, now = secrets.token_bytes(SECRET_BYTES), ports.clock()
-    endpoint_id = EndpointId(f"ep_{secrets.token_hex(16)}")
     async with directory.changing:
         await directory.catch_up()
-        if len(directory.endpoints_of(call.merchant_id)) >= ENDPOINTS_PER_MERCHANT_MAX:
+        seed, made = call.origin.find("ep", directory.endpoint)
+        known = directory.endpoints_of(call.merchant_id)
+        if made is None and len(known) >= ENDPOINTS_PER_MERCHANT_MAX:
             raise Problem(409, f"a merchant has at most {ENDPOINTS_PER_MERCHANT_MAX} endpoints")
-        endpoint = Endpoint(
-            endpoint_id=endpoint_id,
-            merchant_id=call.merchant_id,
-            url=asked.url,
-            types=asked.types,
-            sealed_secret=ports.sealer.seal(secret, endpoint_id),
-            status=EndpointStatus.ENABLED,
-            created_at=now,
-            updated_at=now,
-            description=asked.description,
-        )
+        endpoint = made or _new(call, seed)
+        # Also when it was made before: the try that was cut off may not have told the agent.
         await _write(call, endpoint)
-    shown = EndpointCreated(**_members(endpoint), secret=format_secret(secret))
-    return answer(201, shown)
+    secret = ports.sealer.unseal(endpoint.sealed_secret, endpoint.endpoint_id)
+    return answer(201, EndpointCreated(**_members(endpoint), secret=format_secret(secret)))
 
 
 async def get_endpoint(call: Call[None, Nothing]) -> Answer:
@@ -110,7 +101,7 @@ async def ping_endpoint(call: Call[Nothing, Nothing]) -> Answer:
         "timestamp": rfc3339(ports.clock()),
         "data": {"endpoint": {"id": endpoint.endpoint_id, "url": endpoint.url}},
     }
-    event_id = f"evt_{secrets.token_hex(16)}"
+    event_id = call.origin.seeds[0].new_id("evt")
     attempt = await ports.webhooks.send(
         url=endpoint.url,
         secrets=(ports.sealer.unseal(endpoint.sealed_secret, endpoint.endpoint_id),),
@@ -142,6 +133,22 @@ async def _endpoint(call: Call[object, object]) -> Endpoint:
     if endpoint is None or endpoint.merchant_id != call.merchant_id:
         raise not_found("endpoint")
     return endpoint
+
+
+def _new(call: Call[EndpointRequest, object], seed: Seed) -> Endpoint:
+    asked, endpoint_id = call.body, EndpointId(seed.new_id("ep"))
+    secret = seed.secret("webhook secret")
+    return Endpoint(
+        endpoint_id=endpoint_id,
+        merchant_id=call.merchant_id,
+        url=asked.url,
+        types=asked.types,
+        sealed_secret=call.services.ports.sealer.seal(secret, endpoint_id),
+        status=EndpointStatus.ENABLED,
+        created_at=call.origin.at,
+        updated_at=call.origin.at,
+        description=asked.description,
+    )
 
 
 async def _write(call: Call[object, object], endpoint: Endpoint) -> None:

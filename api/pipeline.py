@@ -9,6 +9,7 @@ from aiohttp import web
 from api.call import Answer, Body, Call, Caller, Route
 from api.decoding import decode_body, decode_query, read_body
 from api.errors import Problem
+from api.origin import Origin, by_chance
 from api.requests import Nothing
 from api.services import SERVICES, Services
 
@@ -34,16 +35,22 @@ async def _answered(
     services = request.app[SERVICES]
     body = await _body_of(route, request, services)
 
-    async def make() -> Answer:
+    async def make(origin: Origin) -> Answer:
         is_json = route.body_kind is Body.JSON
         decoded = decode_body(request, body, route.body) if is_json else body
-        return await route.handler(
-            Call(services=services, request=request, caller=caller, body=decoded, query=query)
+        call = Call(
+            services=services,
+            request=request,
+            caller=caller,
+            body=decoded,
+            query=query,
+            origin=origin,
         )
+        return await route.handler(call)
 
     key = request.headers.get("Idempotency-Key")
     if not route.idempotent or key is None:
-        return _response(await make())
+        return _response(await make(by_chance(services.ports.clock())))
     # The keys of one merchant have one owner, so a rotation between two tries is no matter.
     owner, scope = str(caller.merchant_id or caller.key_id), f"{route.method} {request.rel_url}"
     once = services.idempotency.once

@@ -27,6 +27,15 @@ class Cache(Protocol):
         """Remember a value; when there is too much, whoever owns most loses his oldest."""
         ...
 
+    async def claim(
+        self, key: str, value: bytes, *, seconds: float, owner: str = ""
+    ) -> bytes | None:
+        """Put a value unless there is one: None when it is put, else the value that is there.
+
+        Of several at once, in any process, one puts it. A cache that forgets may say None twice.
+        """
+        ...
+
     async def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be."""
         ...

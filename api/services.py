@@ -52,7 +52,7 @@ def build_services(ports: ApiPorts, openapi: bytes) -> Services:
         ports=ports,
         directory=directory,
         gatekeeper=Gatekeeper(ports=ports, directory=directory),
-        idempotency=Idempotency(cache=ports.cache, sealer=ports.sealer),
+        idempotency=Idempotency(cache=ports.cache, sealer=ports.sealer, clock=ports.clock),
         configs=configs,
         recent=Recent(),
         watcher=StatusWatcher(ports.history),

@@ -30,8 +30,10 @@ JSON_UNIT = re.compile(
 )
 JSON_TOKEN = re.compile(r'("(?:[^"\\]++|\\[\s\S])*+"?)(\s*:)?|[{}\[\]]')
 XML_UNIT = re.compile(r"&#?[0-9A-Za-z]{1,10};|[\s\S]")
+# What is not ended ends with the text, so no opener is ever looked at twice.
 XML_TOKEN = re.compile(
-    r"(?P<comment><!--[\s\S]*?-->)|<!\[CDATA\[(?P<verbatim>[\s\S]*?)\]\]>"
+    r"(?P<silent><!--[\s\S]*?(?:-->|\Z)|<\?[\s\S]*?(?:\?>|\Z))"
+    r"|<!\[CDATA\[(?P<verbatim>[\s\S]*?)(?:\]\]>|\Z)"
     r"|(?P<tag><(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>)|(?P<text>[^<]+|<)"
 )
 XML_NAME = re.compile(r"</?([^\s/>]*)")
@@ -135,7 +137,7 @@ def keep_json(raw: bytes, *, exact: Collection[str], secrets: Collection[str]) -
 
 
 def keep_xml(raw: bytes, *, encoding: str, exact: Exact, secrets: Collection[str]) -> bytes:
-    """XML: every text, tag and comment is masked but those elements."""
+    """XML: everything is masked but the text of those elements."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
@@ -219,17 +221,17 @@ def _json_char(written: str) -> str:
 
 
 def _xml_said(text: str) -> Iterator[tuple[str, Said]]:
-    """The text of every element with its name; tags and comments have none."""
+    """The text of every element with its name; tags, comments and instructions have none."""
     inside: list[str] = []
     parts: list[Said] = []
     for token in XML_TOKEN.finditer(text):
-        group = token.lastgroup or "comment"
+        group = token.lastgroup or "silent"
         written, start = token[group], token.start(group)
         if group == "text":
             parts.append(_xml_text(written, start))
         elif group == "verbatim":
             parts.append(Said(written, start))
-        elif group == "comment":
+        elif group == "silent":
             # A reader joins what stands on its two sides.
             yield "", Said(written, start)
         else:
@@ -244,7 +246,7 @@ def _go(inside: list[str], tag: str) -> None:
     """Follow a tag into its element or out of it."""
     if tag.startswith("</"):
         del inside[-1:]
-    elif not tag.endswith("/>") and tag[1] not in "?!":
+    elif not tag.endswith("/>") and tag[1] != "!":
         name = XML_NAME.match(tag)
         inside.append(name[1] if name else "")
 

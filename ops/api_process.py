@@ -10,13 +10,13 @@ from prometheus_client import REGISTRY, Gauge
 
 from api.app import make_app, make_runner
 from api.ports import ApiLimits, ApiPorts
+from connectors.cache.memory import MemoryCache
 from connectors.cache.opening import open_cache
+from connectors.cache.redis import RedisCache
+from connectors.cache.sqlite import SqliteCache
 from connectors.channel import load_channels
-from connectors.history.opening import open_history
-from connectors.log.sqlitelog import SqliteLog
-from connectors.log.tail import LogTail
 from connectors.sealing import Sealer
-from ops.engines import setup
+from ops.engines import open_log, open_the_history, setup
 from ops.metrics_files import metrics_text
 from ops.process import (
     make_sender,
@@ -39,19 +39,18 @@ LISTEN_BACKLOG = 1_024
 async def serve_api(settings: Settings) -> None:
     """Serve until a signal ends it; requests under way are answered first."""
     setup(settings)
-    history = open_history(settings.history)
-    cache_up = Gauge("keshikomi_cache_up", "Whether the shared cache answers")
-    cache_up.set(1)
-    cache = open_cache(settings.cache, password=settings.cache_password, observe=cache_up.set)
+    history = open_the_history(settings)
+    cache = _open_cache(settings)
     sender = make_sender(settings)
     await sender.start()
     # A log that cannot be written is answered with 503; the process goes on and tries again.
-    with contextlib.closing(SqliteLog(settings.log_path, on_failure=None)) as log:
-        tail = LogTail(log)
+    async with contextlib.AsyncExitStack() as ends:
+        log = open_log(settings)
+        ends.push_async_callback(log.close)
         app = make_app(
             ApiPorts(
-                appender=log,
-                tail=tail,
+                appender=log.appender,
+                tail=log.tail,
                 history=history,
                 channels=load_channels(),
                 cache=cache,
@@ -74,10 +73,15 @@ async def serve_api(settings: Settings) -> None:
         report_ready()
         await stop_signal()
         await runner.cleanup()
-        tail.close()
     await sender.close()
     await history.close()
     await cache.close()
+
+
+def _open_cache(settings: Settings) -> MemoryCache | SqliteCache | RedisCache:
+    up = Gauge("keshikomi_cache_up", "Whether the shared cache answers")
+    up.set(1)
+    return open_cache(settings.cache, password=settings.cache_password, observe=up.set)
 
 
 def _api_limits(settings: Settings) -> ApiLimits:

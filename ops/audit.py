@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,15 +61,20 @@ def lag_by_stage(log: LogPositions, partitions: Mapping[str, int]) -> dict[str, 
     return lag
 
 
-async def audit(history: History, log: LogPositions, partitions: Mapping[str, int]) -> Report:
+Look = Callable[[], Awaitable[LogPositions]]
+"""Reads where the log stands now."""
+
+
+async def audit(history: History, look: Look, partitions: Mapping[str, int]) -> Report:
     """Compare history with the laws at a moment when both stand still, if there is one."""
     looks = 0
     while True:
+        log = await look()
         before = _ends(log, partitions)
         # The lag first: what every stage had taken by then is in the counts read after it.
         lag = lag_by_stage(log, partitions)
         counts = await history.counts()
-        still = before == _ends(log, partitions)
+        still = before == _ends(await look(), partitions)
         looks += 1
         if still or looks == LOOKS_MAX:
             return judge(counts, lag, still=still)

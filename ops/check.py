@@ -9,15 +9,16 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.cache.redis import RedisCache
 from connectors.cache.sqlite import SqliteCache
-from connectors.history.opening import open_history
+from connectors.history.opening import CASSANDRA
+from connectors.kafka.admin import an_admin, compare_topics
 from connectors.log.sqlitelog import SqliteLog
-from ops.engines import make_topics, partitions_of
+from ops.engines import make_topics, open_the_history, partitions_of, topic_plans
 from ops.keys import must_not_lack_master_key, with_known_keys
 from ops.listening import must_be_free
 from ops.lock import owner_of
@@ -142,6 +143,16 @@ async def _engines(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _log(settings: Settings) -> str:
+    if settings.kafka is not None:
+        async with an_admin(settings.kafka) as admin:
+            cluster = await admin.describe_cluster()
+        brokers = len(cluster["brokers"])
+        if brokers < settings.kafka_replication:
+            raise Unfit(
+                f"Kafka has {brokers} brokers, and KESHIKOMI_KAFKA_REPLICATION asks for "
+                f"{settings.kafka_replication} copies of each record"
+            )
+        return f"Kafka answers with {brokers} brokers"
     with _scratch(settings.log_path.parent) as scratch:
         log = SqliteLog(scratch / "log.db", on_failure=None)
         try:
@@ -163,10 +174,12 @@ async def _log(settings: Settings) -> str:
 
 
 async def _history(settings: Settings) -> str:
+    if settings.history.startswith(CASSANDRA):
+        return f"history holds {await _counted(settings)} accepted notices"
     with _scratch(settings.history_path.parent) as scratch:
-        await _counted(f"sqlite://{scratch / 'history.db'}")
+        await _counted(replace(settings, history=f"sqlite://{scratch / 'history.db'}"))
     if settings.history_path.exists():
-        accepted = await _counted(settings.history)
+        accepted = await _counted(settings)
         return f"history holds {accepted} accepted notices"
     return "a history can be made and read"
 
@@ -213,8 +226,8 @@ async def _kept(path: Path) -> None:
         await cache.close()
 
 
-async def _counted(url: str) -> int:
-    history = open_history(url)
+async def _counted(settings: Settings) -> int:
+    history = open_the_history(settings)
     try:
         return (await history.counts()).accepted
     finally:
@@ -222,6 +235,9 @@ async def _counted(url: str) -> int:
 
 
 async def _topics(settings: Settings) -> str:
+    if settings.kafka is not None:
+        await compare_topics(settings.kafka, topic_plans(settings))
+        return "the topics on Kafka are as they must be, or not made yet"
     if not settings.log_path.exists():
         return "the first start makes the topics"
     log = SqliteLog(settings.log_path, on_failure=None)

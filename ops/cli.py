@@ -17,7 +17,7 @@ from ops.arguments import Command, parser
 from ops.audit import audit as add_up
 from ops.check import Finding
 from ops.check import check as find_faults
-from ops.engines import existing, partitions_of
+from ops.engines import existing
 from ops.engines import setup as make_everything
 from ops.keys import with_keys
 from ops.logs import configure
@@ -148,7 +148,7 @@ def setup(given: argparse.Namespace) -> int:
     """Make the keys and the topics."""
     settings = with_keys(_settings(given))
     make_everything(settings)
-    print(f"the topics are in {settings.log_path}")
+    print(f"the topics are in {settings.log_path if settings.kafka is None else settings.broker}")
     return DONE
 
 
@@ -157,7 +157,7 @@ def audit(given: argparse.Namespace) -> int:
 
     async def run() -> int:
         async with existing(_settings(given)) as (log, history):
-            report = await add_up(history, log, partitions_of(log))
+            report = await add_up(history, log.positions, log.partitions())
         if given.json:
             _tell({"holds": report.holds, **asdict(report)})
             return DONE if report.holds else FAILED
@@ -244,7 +244,7 @@ def quarantine_retry(given: argparse.Namespace) -> int:
         async with existing(_settings(given)) as (log, history):
             for quarantine_id in given.id:
                 try:
-                    row = await retry(history, log, quarantine_id, clock=system_clock)
+                    row = await retry(history, log.appender, quarantine_id, clock=system_clock)
                 except KeshikomiError as error:
                     _complain(str(error))
                     status = FAILED

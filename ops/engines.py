@@ -1,23 +1,146 @@
-"""The engines that the settings name, opened for a command and closed after it."""
+"""The engines that the settings name, opened for a process or a command and closed after it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from connectors.history.opening import open_history
+from connectors.history.opening import CASSANDRA, open_history
+from connectors.history.sqlite import SqliteHistory
+from connectors.kafka.admin import TopicPlan
+from connectors.kafka.admin import make_topics as make_kafka_topics
+from connectors.kafka.appender import KafkaAppender
+from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.tail import KafkaTail
 from connectors.log.sqlitelog import SqliteLog
+from connectors.log.tail import LogTail
+from ops.audit import LogPositions
+from ops.cql.files import history_migrations
 from ops.settings import Settings
+from streams.clock import system_clock
 from streams.domain.errors import KeshikomiError
-from streams.ports import History
-from streams.topics import DAY_SECONDS, TOPICS
+from streams.ports import Appender, History, Tail
+from streams.topics import CHANGELOGS, DAY_SECONDS, TOPICS
+
+if TYPE_CHECKING:
+    from connectors.history.cassandra.engine import CassandraHistory
 
 
 class NotStarted(KeshikomiError):
     """There is no data yet; `keshikomi up` or `keshikomi setup` makes it."""
 
     code = "not_started"
+
+
+class Log(Protocol):
+    """A log as a process without a Faust app uses it, whatever engine it is."""
+
+    @property
+    def appender(self) -> Appender: ...
+    @property
+    def tail(self) -> Tail: ...
+    async def positions(self) -> LogPositions:
+        """Where everything stands now."""
+        ...
+
+    def partitions(self) -> Mapping[str, int]:
+        """The topics and how many partitions each has."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class EmbeddedLog:
+    """The log on one file. One that cannot be written refuses, and the process goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self.appender = SqliteLog(path, on_failure=None)
+        self.tail = LogTail(self.appender)
+
+    async def positions(self) -> LogPositions:
+        """The file itself: a look takes microseconds."""
+        return self.appender
+
+    def partitions(self) -> Mapping[str, int]:
+        """As the file says."""
+        return partitions_of(self.appender)
+
+    async def close(self) -> None:
+        """Make everything queued durable."""
+        self.tail.close()
+        self.appender.close()
+
+
+class KafkaLog:
+    """The log on Kafka."""
+
+    def __init__(self, connection: KafkaConnection, partitions: Mapping[str, int]) -> None:
+        self._partitions = partitions
+        self.appender = KafkaAppender(connection)
+        self.tail = KafkaTail(connection, partitions, system_clock)
+
+    async def positions(self) -> LogPositions:
+        """A snapshot; raises `Unavailable`."""
+        return await self.tail.positions()
+
+    def partitions(self) -> Mapping[str, int]:
+        """As `setup` made them, or it would not have gone on."""
+        return self._partitions
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.appender.close()
+        await self.tail.close()
+
+
+def open_log(settings: Settings) -> Log:
+    """The log that the settings name."""
+    if settings.kafka is None:
+        return EmbeddedLog(settings.log_path)
+    plans = topic_plans(settings)
+    work = {plan.name: plan.partitions for plan in plans if plan.name not in CHANGELOGS}
+    return KafkaLog(settings.kafka, work)
+
+
+def open_the_history(settings: Settings) -> SqliteHistory | CassandraHistory:
+    """The history that the settings name."""
+    return open_history(
+        settings.history,
+        migrations=history_migrations(),
+        retention_days=settings.history_retention_days,
+    )
+
+
+# --- topics
+
+
+def topic_plans(settings: Settings) -> Sequence[TopicPlan]:
+    """Every topic on Kafka: those of the log, and the changelogs of the tables."""
+    plans = []
+    for topic in TOPICS:
+        kept = topic.retention_seconds is not None
+        plans.append(
+            TopicPlan(
+                name=topic.name,
+                partitions=1 if topic.single_partition else settings.partitions,
+                replication=settings.kafka_replication,
+                compacted=topic.compacted,
+                retention_seconds=settings.log_retention_days * DAY_SECONDS if kept else None,
+            )
+        )
+    return plans + [
+        TopicPlan(
+            name=name,
+            partitions=settings.partitions,
+            replication=settings.kafka_replication,
+            compacted=True,
+        )
+        for name in CHANGELOGS
+    ]
 
 
 def make_topics(log: SqliteLog, settings: Settings) -> None:
@@ -33,7 +156,13 @@ def make_topics(log: SqliteLog, settings: Settings) -> None:
 
 
 def setup(settings: Settings) -> None:
-    """Make the topics in the log file that the settings name."""
+    """Make the topics in the log that the settings name; refuses topics that differ."""
+    connection = settings.kafka
+    if connection is not None:
+        work = make_kafka_topics(connection, topic_plans(settings))
+        with ThreadPoolExecutor(1) as pool:  # a loop may be running in this thread
+            pool.submit(asyncio.run, work).result()
+        return
     log = SqliteLog(settings.log_path, on_failure=None)
     try:
         make_topics(log, settings)
@@ -47,19 +176,21 @@ def partitions_of(log: SqliteLog) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def existing(settings: Settings) -> AsyncIterator[tuple[SqliteLog, History]]:
-    """The log and the history of a data directory that is in use; makes neither."""
-    _must_exist(settings.log_path)
-    _must_exist(settings.history_path)
-    log = SqliteLog(settings.log_path, on_failure=None)
+async def existing(settings: Settings) -> AsyncIterator[tuple[Log, History]]:
+    """The log and the history of an installation that is in use; makes neither."""
+    if settings.kafka is None:
+        _must_exist(settings.log_path)
+    if not settings.history.startswith(CASSANDRA):
+        _must_exist(settings.history_path)
+    log = open_log(settings)
     try:
-        history = open_history(settings.history)
+        history = open_the_history(settings)
         try:
             yield log, history
         finally:
             await history.close()
     finally:
-        log.close()
+        await log.close()
 
 
 def _must_exist(path: Path) -> None:

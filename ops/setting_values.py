@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from connectors.history.cassandra.address import address_of
+from connectors.history.opening import CASSANDRA
+from connectors.kafka.connection import SCHEME as KAFKA
+from connectors.kafka.connection import servers_of
+
 Parse = Callable[[str], object]
 
 MASTER_KEY_BYTES = 32
@@ -26,8 +31,8 @@ class Engine:
     later: tuple[str, ...]
 
 
-LOG = Engine(scheme="sqlitelog://", later=("kafka://",))
-HISTORY = Engine(scheme="sqlite://", later=("cassandra://",))
+LOG = Engine(scheme="sqlitelog://", later=())
+HISTORY = Engine(scheme="sqlite://", later=())
 CACHE = Engine(scheme="sqlite://", later=())
 IN_MEMORY = "memory://"
 REDIS_SCHEMES = ("redis://", "rediss://")
@@ -128,6 +133,22 @@ def engine(kind: Engine) -> Parse:
         return given
 
     return parse
+
+
+def broker_url(given: str) -> str:
+    """The URL of a log: on a file, or on Kafka."""
+    if given.startswith(KAFKA):
+        servers_of(given)
+        return given
+    return str(engine(LOG)(given))
+
+
+def history_url(given: str) -> str:
+    """The URL of a history: on a file, or on Cassandra."""
+    if given.startswith(CASSANDRA):
+        address_of(given)
+        return given
+    return str(engine(HISTORY)(given))
 
 
 def cache_url(given: str) -> str:

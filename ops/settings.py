@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
+from connectors.history.opening import CASSANDRA
+from ops.setting_fields import setting
+from ops.setting_kafka import KafkaSettings
 from ops.setting_values import (
     ADMIN_KEY_CHARACTERS_MIN,
     CACHE,
@@ -16,10 +19,9 @@ from ops.setting_values import (
     IN_MEMORY,
     LOG,
     MASTER_KEY_BYTES,
-    Parse,
     cache_url,
-    engine,
     folder,
+    history_url,
     is_plain,
     master_keys,
     number,
@@ -53,16 +55,8 @@ class BadSettings(KeshikomiError):
         self.faults = faults
 
 
-def setting(
-    default: T, about: str, *, parse: Parse, unit: str = "", name: str = "", secret: bool = False
-) -> T:
-    """A field of `Settings` with what people and the reader need to know about it."""
-    metadata = {"about": about, "parse": parse, "unit": unit, "name": name, "secret": secret}
-    return field(default=default, repr=not secret, metadata=metadata)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(KafkaSettings):
     """All settings; a default that begins in DATA follows the data directory."""
 
     data: Path = setting(  # noqa: RUF009  # it returns a dataclass field
@@ -74,17 +68,18 @@ class Settings:
     port: int = setting(
         8080, "The port that the API listens on.", parse=whole(1, 65_535), unit="TCP port"
     )
-    broker: str = setting(
-        f"{LOG.scheme}DATA/log.db", "The log that everything else is derived from.", unit="URL",
-        parse=engine(LOG),
+    worker_name: str = setting(
+        "", "What tells this machine's workers from those of another; its host name unless set.",
+        parse=text(1, 100), unit="text",
     )  # fmt: skip
     table_store: str = setting(
-        "memory", "Where the tables of the steps live; they are rebuilt from the log.",
+        "memory", "Where the tables of the steps live. The embedded log keeps their rows itself, "
+        "in `log.db` and nowhere else: they cannot be made again from its records.",
         parse=one_of("memory", later=("rocksdb",)),
     )  # fmt: skip
     history: str = setting(
         f"{HISTORY.scheme}DATA/history.db", "The store that the API answers questions from.",
-        unit="URL", parse=engine(HISTORY),
+        unit="URL", parse=history_url, secret=True,  # it may hold a password
     )  # fmt: skip
     cache: str = setting(
         f"{CACHE.scheme}DATA/cache.db", "The first answers to calls with an `Idempotency-Key`; "
@@ -261,7 +256,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     if settings.metrics_port == settings.port:
         yield "KESHIKOMI_METRICS_PORT: must not be the port of the API"
-    for path in (settings.log_path, settings.history_path, settings.cache_path):
+    yield from settings.kafka_contradictions()
+    files = (
+        None if settings.kafka else settings.log_path,
+        None if settings.history.startswith(CASSANDRA) else settings.history_path,
+        settings.cache_path,
+    )
+    for path in files:
         if path and not is_plain(str(path)):
             yield f"KESHIKOMI_DATA: the path {str(path)!r} must not contain ?, # or %"
     if settings.log_path == settings.history_path:

@@ -1,4 +1,4 @@
-"""What `keshikomi up` runs: everything on embedded engines, as three supervised processes."""
+"""What `keshikomi up` runs: every part of the product, as supervised processes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from ops.logs import configure
 from ops.metrics_files import clear, forget
 from ops.settings import Settings
 from ops.supervisor import Bounds, Supervisor
+from streams.topics import STAGES
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that prometheus_client reads."""
 
 
-def parts() -> tuple[ChildSpec, ...]:
-    """The processes in the order of their start; history has its own, so that it slows nobody."""
+def parts(settings: Settings) -> tuple[ChildSpec, ...]:
+    """The processes in the order of their start; history has its own, so that it slows nobody.
+
+    On Kafka every stage has, since there an app that gains or loses a worker stops all its agents.
+    """
     itself = (sys.executable, "-m", "ops.cli")
-    return (
-        ChildSpec(
-            name="worker", command=(*itself, "worker", "--stage", "resolving,settling,notifying")
-        ),
-        ChildSpec(name="archiver", command=(*itself, "worker", "--stage", "archiving")),
-        ChildSpec(name="api", command=(*itself, "api")),
-    )
+    stages = {"worker": "resolving,settling,notifying", "archiver": "archiving"}
+    if settings.kafka is not None:
+        stages = dict(zip(STAGES, STAGES, strict=True))
+    workers = [
+        ChildSpec(name=name, command=(*itself, "worker", "--stage", stage))
+        for name, stage in stages.items()
+    ]
+    return (*workers, ChildSpec(name="api", command=(*itself, "api")))
 
 
 def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
@@ -47,7 +52,7 @@ def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
 
     async def supervise() -> bool:
         supervisor = Supervisor(
-            parts(),
+            parts(settings),
             lock_path=settings.lock_path,
             environment={**settings.flags(), METRICS_DIRECTORY: str(settings.metrics_path)},
             bounds=Bounds(start=settings.start_seconds, shutdown=settings.shutdown_seconds),

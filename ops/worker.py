@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -20,12 +20,10 @@ from agents.notifying import Lanes, notifying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
-from connectors.log.sqlitelog import SqliteLog
-from connectors.log.transport import Transport, register
 from ops.rebuilding import awaits, look_ahead, offer_all
 from streams.clock import Clock
 from streams.messages import AttemptMade
-from streams.ports import History, Record
+from streams.ports import Appender, History, Record
 from streams.topics import (
     HISTORY,
     INVOICES,
@@ -93,7 +91,8 @@ class KeshikomiApp(faust.App):
 class WorkerParts:
     """What a worker is made of; `history` is needed by the archiving stage only."""
 
-    broker: str
+    driver: Mapping[str, Any]
+    """What tells Faust which log to use and how."""
     store: str
     partitions: int
     data_dir: str
@@ -111,7 +110,6 @@ class Worker:
     """The app of some stages, with the lanes and the deadlines that belong to them."""
 
     def __init__(self, parts: WorkerParts) -> None:
-        register()
         self._parts = parts
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: LanesService | None = None
@@ -121,7 +119,7 @@ class Worker:
         self._after_recovery: list[Callable[[], Awaitable[None]]] = []
         self.app = KeshikomiApp(
             f"keshikomi-{'-'.join(parts.stages)}",
-            broker=parts.broker,
+            **parts.driver,
             store=parts.store,
             datadir=parts.data_dir,
             topic_partitions=parts.partitions,
@@ -204,11 +202,6 @@ class Worker:
     # -- the log, for what runs outside the agents
 
     @property
-    def log_file(self) -> SqliteLog:
-        """The log that the app's own driver writes to."""
-        return cast("Transport", self.app.transport).log_file
-
-    @property
     def lanes(self) -> LanesService | None:
         """The delivery lanes, where this worker runs the notifying stage."""
         return self._lanes
@@ -219,7 +212,7 @@ class Worker:
         return self._parts.stages
 
     async def _append(self, records: Sequence[Record]) -> object:
-        return await self.log_file.append(records)
+        return await cast("Appender", self.app.producer).append(records)
 
     async def _publish_attempt(self, made: AttemptMade) -> None:
         await self._gathering.append(record(NOTIFICATIONS, made.merchant_id, made))
@@ -233,12 +226,18 @@ class Worker:
         await self.app.tables.recovery.completed.wait()  # type: ignore[attr-defined]  # missing in Faust's types
         for rebuilt in self._after_recovery:
             await rebuilt()
+        # When other workers join or leave, rows come and go: what came must be under way here.
+        self.app.on_rebalance_complete.connect(self._rebalanced)
         if self._lanes is not None:
             await self._lanes.start()
         if self._deadlines is not None:
             self._run("deadlines", self._deadlines.run())
         if self._look_ahead is not None:
             self._run("looking ahead", self._look_ahead())
+
+    async def _rebalanced(self, *_: object, **__: object) -> None:
+        for rebuilt in self._after_recovery:
+            await rebuilt()
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)

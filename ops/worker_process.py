@@ -6,21 +6,24 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from socket import gethostname
 from typing import Any
 
 from agents.delivery import DeliveryLanes
-from connectors.history.opening import open_history
+from connectors.kafka.transport import register as register_kafka
+from connectors.kafka.transport import worker_options
 from connectors.log.transport import STORE_SCHEME
+from connectors.log.transport import register as register_embedded
 from connectors.sealing import Sealer
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
-from ops.engines import partitions_of, setup
+from ops.engines import EmbeddedLog, Log, open_log, open_the_history, setup
 from ops.process import fail_stop, make_sender, settle_memory, share_the_interpreter, stop_signal
-from ops.settings import Settings
+from ops.settings import BadSettings, Settings
 from ops.supervisor import report_ready
 from ops.telemetry import Telemetry
 from ops.worker import BATCHED_STAGE, Publish, Worker, WorkerParts
@@ -50,15 +53,19 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
         ends.push_async_callback(sender.close)
         history = None
         if BATCHED_STAGE in stages:
-            history = open_history(settings.history)
+            history = open_the_history(settings)
             ends.push_async_callback(history.close)
         lanes = make_lanes(settings, telemetry, sender)
         worker = Worker(worker_parts(settings, stages, telemetry, lanes, history))
         await worker.start()
         ends.push_async_callback(worker.stop)
-        chores = [_show_gauges(worker, telemetry)]
+        log = open_log(settings)
+        ends.push_async_callback(log.close)
+        chores = [_show_gauges(worker, log, telemetry)]
         if history is not None:
-            chores += [_keep_log(worker), _keep_history(history, settings)]
+            chores.append(_keep_history(history, settings))
+            if isinstance(log, EmbeddedLog):
+                chores.append(_keep_log(log))
         async with _running(chores):
             settle_memory()
             share_the_interpreter()
@@ -95,8 +102,8 @@ def worker_parts(
 ) -> WorkerParts:
     """What the worker is made of."""
     return WorkerParts(
-        broker=settings.broker,
-        store=f"{STORE_SCHEME}://",
+        driver=driver_of(settings, stages),
+        store=f"{STORE_SCHEME}://" if settings.kafka is None else f"{settings.table_store}://",
         partitions=settings.partitions,
         data_dir=str(settings.data / "run" / "tables"),
         stages=stages,
@@ -108,6 +115,19 @@ def worker_parts(
         observe_archived=telemetry.observe_archived,
         on_outage=telemetry.record_outage,
     )
+
+
+def driver_of(settings: Settings, stages: Sequence[str]) -> Mapping[str, Any]:
+    """Which log Faust uses, and how; raises `BadSettings`."""
+    connection = settings.kafka
+    if connection is None:
+        register_embedded()
+        return {"broker": settings.broker}
+    if len(stages) != 1:
+        text = "--stage: on Kafka each worker runs one stage, so that none stops another's"
+        raise BadSettings((text,))
+    register_kafka()
+    return worker_options(connection, f"{stages[0]}-{settings.worker_name or gethostname()}")
 
 
 def open_secret(sealer: Sealer, endpoint: Endpoint) -> bytes:
@@ -137,23 +157,27 @@ async def _running(chores: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator
 # --- chores
 
 
-async def _show_gauges(worker: Worker, telemetry: Telemetry) -> None:
-    partitions = partitions_of(worker.log_file)
+async def _show_gauges(worker: Worker, log: Log, telemetry: Telemetry) -> None:
+    partitions = log.partitions()
     while True:
-        lag = lag_by_stage(worker.log_file, partitions)
-        for stage in worker.stages:
-            telemetry.show_lag(stage, lag[stage])
+        try:
+            lag = lag_by_stage(await log.positions(), partitions)
+        except Unavailable as error:
+            logger.warning("the lag is not known: %s", error)
+        else:
+            for stage in worker.stages:
+                telemetry.show_lag(stage, lag[stage])
         lanes = worker.lanes
         if lanes is not None:
             telemetry.show_deliveries(waiting=lanes.waiting, in_flight=lanes.in_flight)
         await asyncio.sleep(GAUGE_SECONDS)
 
 
-async def _keep_log(worker: Worker) -> None:
+async def _keep_log(log: EmbeddedLog) -> None:
     """Let the log forget what every group has read and what its retention allows."""
     while True:
         await asyncio.sleep(UPKEEP_SECONDS)
-        await _try(partial(asyncio.to_thread, worker.log_file.maintain), "keeping the log")
+        await _try(partial(asyncio.to_thread, log.appender.maintain), "keeping the log")
 
 
 async def _keep_history(history: History, settings: Settings) -> None:

@@ -34,6 +34,15 @@ DIRECTORY = Topic(
 )
 TOPICS = (REFERENCES, INVOICES, NOTIFICATIONS, HISTORY, QUARANTINE, DIRECTORY)
 
+TABLES = {
+    "reference-rows": REFERENCES,
+    "invoice-rows": INVOICES,
+    "endpoint-rows": NOTIFICATIONS,
+    "delivery-rows": NOTIFICATIONS,
+}
+"""Each table and the topic whose records write it: both have the same keys and partitions."""
+CHANGELOGS = tuple(f"{table}-changelog" for table in TABLES)
+
 STAGES = ("resolving", "settling", "notifying", "archiving")
 
 

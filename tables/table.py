@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping, ValuesView
-from typing import Generic, Protocol, TypeVar, cast
+from itertools import islice
+from typing import Generic, TypeVar
 
 import faust
 
@@ -12,10 +13,7 @@ from streams.codecs import encode
 V = TypeVar("V")
 
 
-class _Store(Protocol):
-    """What the embedded log's store offers beside a mapping."""
-
-    def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]: ...
+ROWS_PER_PIECE = 100
 
 
 class TypedTable(MutableMapping[bytes, V], Generic[V]):
@@ -79,8 +77,16 @@ class TypedTable(MutableMapping[bytes, V], Generic[V]):
 
     def pieces(self) -> Iterator[list[bytes]]:
         """Values as they are stored; each piece is what stands there when it is asked for."""
-        store = cast("_Store", self.rows.data)
-        return ([value for _, value in piece] for piece in store.pieces())
+        pieces = getattr(self.rows.data, "pieces", None)
+        if pieces is not None:
+            return ([value for _, value in piece] for piece in pieces())
+        return _in_pieces(iter(tuple(self.rows.data.values())))
+
+
+def _in_pieces(values: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Faust's own stores hand out all of their rows at one moment."""
+    while piece := list(islice(values, ROWS_PER_PIECE)):
+        yield piece
 
 
 class _Values(ValuesView[V]):

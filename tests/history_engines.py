@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from connectors.history.opening import open_history
 from streams.domain.ids import MerchantId
 from streams.happenings import (
@@ -16,11 +18,16 @@ from streams.happenings import (
 )
 from streams.ports import Archived, EventRow, History, Place
 from tests.builders import MERCHANT, NOW
+from tests.history_keyspaces import an_empty_keyspace
 
-ENGINES: dict[str, Callable[[Path], str]] = {
-    "sqlite": lambda directory: f"sqlite://{directory / 'history.db'}",
-}
+Engine = Callable[[Path], str]
 """From an empty directory to the URL of an empty history."""
+
+ENGINES: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {
+    "cassandra": lambda request: lambda _: an_empty_keyspace(request),
+    "sqlite": lambda _: lambda directory: f"sqlite://{directory / 'history.db'}",
+}
+"""The engines, each with what it needs of the test that asks for it."""
 
 TEST_SECONDS_MAX = 30.0
 

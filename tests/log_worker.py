@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import faust
@@ -37,7 +39,7 @@ class WorkerApp(faust.App):
     group_of_topic: ClassVar[dict[str, str]] = {SOURCE: "counting"}
 
 
-def count_in_unit(  # noqa: PLR0913  # the parts of one event
+def count_in_unit(  # noqa: PLR0917  # the parts of one event
     app: Any, table: Any, message: Any, key: bytes, value: bytes, prefix: str = ""
 ) -> None:
     """One step as a unit: output, table and position together, or a quarantine row instead."""
@@ -77,6 +79,7 @@ def make_app(broker: str, store: str, mode: str, prefix: str = "") -> faust.App:
         **options,
         store=store,
         topic_partitions=4,
+        datadir=str(Path(tempfile.gettempdir()) / f"{prefix}log-worker-data"),
         web_enabled=False,
         broker_commit_interval=0.1,
         topic_disable_leader=True,

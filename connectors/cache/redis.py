@@ -1,11 +1,11 @@
 """The shared cache on Redis: limits hold across processes, and without Redis the API goes on.
 
 Every call has a short bound, and a circuit spares the others the wait while Redis is away. Then
-`get` knows nothing, `put` remembers nothing and `take` counts in this process alone. What is lost
-with Redis (it ends, hangs, is emptied) is the state of the limits and the first answers to an
-`Idempotency-Key`. A call that is repeated without its first answer is made again. Notices and
-invoices have ids that are derived, so they are recognised as the same; a merchant, key, channel
-account, endpoint or ping is made a second time, for its id is drawn by chance.
+`get` and `claim` know nothing, `put` remembers nothing and `take` counts in this process alone.
+What is lost with Redis (it ends, hangs, is emptied) is the state of the limits and the first
+answers to an `Idempotency-Key`. A call that is repeated without its first answer is made again.
+What it makes has an id that is derived, under a key from the key, so it is recognised as the same;
+a resend or a ping is sent once more, with the same `webhook-id`.
 
 One Redis 7 or later, or whatever speaks for one (a proxy, Sentinel's address); not a cluster, for
 the scripts use keys that they find in others. Values are sealed by whoever puts them.
@@ -99,13 +99,25 @@ class RedisCache:
 
     async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
         """Remember a value for so many seconds, in place of what was there, if Redis does."""
+        await self._put_value(key, value, seconds, owner)
+
+    async def claim(
+        self, key: str, value: bytes, *, seconds: float, owner: str = ""
+    ) -> bytes | None:
+        """Put a value unless there is one: None when it is put, or Redis is away; else that one."""
+        found = await self._put_value(key, value, seconds, owner, unless_there=True)
+        return found if isinstance(found, bytes) else None
+
+    async def _put_value(
+        self, key: str, value: bytes, seconds: float, owner: str, *, unless_there: bool = False
+    ) -> object:
         if len(value) > VALUE_BYTES_MAX:
-            return
+            return None
         milliseconds = max(1, round(min(seconds, VALUE_SECONDS_MAX) * 1000))
         index_milliseconds = round(VALUE_SECONDS_MAX * 1000)
         bounds = (self._entries_max, self._bytes_max, FORGOTTEN_PER_PUT_MAX)
-        given = (key, owner, value, milliseconds, index_milliseconds, *bounds)
-        await self._call(lambda: self._put(keys=[self._prefix], args=given))
+        given = (key, owner, value, milliseconds, index_milliseconds, *bounds, int(unless_there))
+        return await self._call(lambda: self._put(keys=[self._prefix], args=given))
 
     async def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be.

@@ -13,7 +13,11 @@ PUT = """#!lua
 local p, name, owner, value = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local ttl_ms, index_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 local entries_max, bytes_max = tonumber(ARGV[6]), tonumber(ARGV[7])
-local forgotten_max = tonumber(ARGV[8])
+local forgotten_max, unless_there = tonumber(ARGV[8]), ARGV[9]
+if unless_there == '1' then
+    local there = redis.call('GET', p .. 'value:' .. name)
+    if there then return there end
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -80,7 +84,9 @@ for _, index in ipairs({'held', 'ends', 'entries', 'bytes', 'total', 'owner:' ..
     redis.call('PEXPIRE', p .. index, index_ms)
 end
 """
-"""Put one value and keep the bounds: what is too much goes from whoever holds most, oldest first.
+"""Put one value, unless asked to leave one that is there, and keep the bounds.
+
+What is too much goes from whoever holds most, oldest first.
 
 It is one step for everybody else, and at most so many values are forgotten in it.
 """

@@ -36,8 +36,8 @@ RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-EXACT = frozenset({"notice_id", "kind", "reference", "paid_at", "channel_at", "payment_id"})
-"""The members that identify a notice or have a form of their own; only the store is free text."""
+EXACT = frozenset({"kind", "reference", "paid_at", "channel_at"})
+"""What is matched, and what has a form of its own; ids are any text, and only digested."""
 FAULTS_MAX = 20
 POINTER_CHARACTERS_MAX = 100
 

@@ -16,7 +16,10 @@ from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]  # 
     ConfigResource,
     ConfigResourceType,
 )
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]  # -
+from aiokafka.errors import (  # type: ignore[import-untyped]  # it ships no types
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 
 from connectors.kafka.connection import KafkaConnection
 from streams.domain.errors import Conflict, Unavailable
@@ -80,6 +83,16 @@ async def make_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]) -
     if faults:
         raise Conflict("topics differ from what they must be: " + "; ".join(faults))
     return [plan.name for plan in missing]
+
+
+async def compare_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]) -> None:
+    """Raise `Conflict` when a topic that exists differs from what it must be."""
+    wanted = {plan.name: plan for plan in plans}
+    async with an_admin(connection) as admin:
+        there = set(await admin.list_topics())
+        faults = await _differences(admin, {n: p for n, p in wanted.items() if n in there})
+    if faults:
+        raise Conflict("topics differ from what they must be: " + "; ".join(faults))
 
 
 async def _create(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan]) -> None:

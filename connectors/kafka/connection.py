@@ -97,5 +97,5 @@ def servers_of(url: str) -> tuple[str, ...]:
 def _server(part: str) -> str:
     parsed = URL(f"kafka://{part}")
     if not parsed.host or parsed.user or parsed.path.strip("/") or parsed.query_string:
-        raise ValueError(f"{SCHEME} takes hosts and ports alone, not {part!r}")
+        raise ValueError(f"it must be {SCHEME}HOST:PORT[,HOST:PORT...], nothing else in it")
     return f"{parsed.raw_host}:{parsed.explicit_port or PORT}"

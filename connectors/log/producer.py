@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from connectors.log.elements import Element, Row, size_of
 from connectors.log.headers import pack_headers
 from connectors.log.places import partition_of
 from connectors.log.unit import Change, Unit, UnitOrder
-from streams.ports import Record
+from streams.ports import Place, Record
 
 if TYPE_CHECKING:
     from connectors.log.transport import Transport
@@ -97,6 +97,10 @@ class Producer(base.Producer):
         backlog = self.log_file.backlog
         while not backlog.has_room():
             await backlog.room()
+
+    async def append(self, records: Sequence[Record]) -> Sequence[Place]:
+        """Append records that belong to no step; see `streams.ports.Appender`."""
+        return await self.log_file.append(records)
 
     # -- Faust's own way to send
 

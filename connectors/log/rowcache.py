@@ -8,6 +8,8 @@ from collections.abc import Iterable
 ROWS_MAX = 50_000
 BYTES_MAX = 48 * 1024 * 1024
 """For each table; a row that is not here costs some ten microseconds."""
+FILL_BYTES_MAX = 16 * 1024 * 1024
+"""So much is read at once at the start, while all else waits: some hundredths of a second."""
 ROW_OVERHEAD_BYTES = 240
 """What a row costs in memory beside its key and its value."""
 
@@ -24,12 +26,19 @@ class RowCache:
         self.size_bytes = 0
         self.complete = False
 
-    def fill(self, rows: Iterable[tuple[bytes, bytes]], *, complete: bool) -> None:
-        """Take in rows as they stand in the file; `complete` says that there are no others."""
+    def fill(self, rows: Iterable[tuple[bytes, bytes]], *, bytes_max: int = FILL_BYTES_MAX) -> None:
+        """Take in rows as they stand in the file, and no more of them than fit.
+
+        `rows` are all that there are; if they end before the limits, the cache is complete.
+        """
         self.clear()
-        self.complete = complete
+        bytes_max = min(bytes_max, self._bytes_max)
         for key, value in rows:
+            size_bytes = self.size_bytes + _size_of(key, value)
+            if len(self._rows) == self._rows_max or size_bytes > bytes_max:
+                return
             self.keep(key, value)
+        self.complete = True
 
     def find(self, key: bytes) -> tuple[bool, bytes | None]:
         """Whether it is known what stands under a key, and what."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import cache
 
 _ONE = "SELECT value FROM table_rows WHERE key = ? AND partition_id IN ({})"
 _SOME = "SELECT key, value FROM table_rows WHERE partition_id = ? AND key >= ? ORDER BY key LIMIT ?"
-_FIRST = "SELECT key, value FROM table_rows WHERE partition_id IN ({}) LIMIT {}"
+_EACH = "SELECT key, value FROM table_rows WHERE partition_id IN ({})"
 _COUNT = "SELECT count(*) FROM table_rows WHERE partition_id IN ({})"
 _ANY = "SELECT count(*) FROM table_rows WHERE key = ? AND partition_id IN ({})"
 
@@ -40,10 +41,14 @@ class Rows:
         """Up to `limit` rows of a partition in key order, from a key on."""
         return self._connection.execute(_SOME, (partition_id, first, limit)).fetchall()
 
-    def first(self, partition_ids: Sequence[int], limit: int) -> list[tuple[bytes, bytes]]:
-        """Up to `limit` rows of these partitions, in no order that matters."""
-        statement = _FIRST.format(",".join("?" * len(partition_ids)), int(limit))
-        return self._connection.execute(statement, partition_ids).fetchall()
+    def each(self, partition_ids: Sequence[int]) -> Generator[tuple[bytes, bytes], None, None]:
+        """The rows of these partitions, in no order that matters, read as they are asked for.
+
+        Close it soon: until then everything stays readable as it stands now, and the file grows.
+        """
+        statement = _in(_EACH, len(partition_ids))
+        with closing(self._connection.execute(statement, partition_ids)) as rows:
+            yield from rows
 
     def count(self, partition_ids: Sequence[int], without: Sequence[bytes] = ()) -> int:
         """How many keys these partitions have, not counting some; all at one moment."""

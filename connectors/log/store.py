@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from faust import current_event
@@ -11,7 +12,7 @@ from faust.types import EventT
 from faust.types.tuples import TP
 
 from connectors.log.elements import Row
-from connectors.log.rowcache import ROWS_MAX, RowCache
+from connectors.log.rowcache import RowCache
 from connectors.log.rows import Rows
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ class Store(base.Store[bytes, bytes]):
         """Know all rows from the start where they fit: most look-ups are for keys without one."""
         ids = self._ids()
         if ids:
-            rows = self._rows.first(ids, ROWS_MAX + 1)
-            self.cache.fill(rows[:ROWS_MAX], complete=len(rows) <= ROWS_MAX)
+            with closing(self._rows.each(ids)) as rows:
+                self.cache.fill(rows)
             self._warm = True
 
     def _where(self) -> tuple[int, ...]:

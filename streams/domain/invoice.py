@@ -17,7 +17,8 @@ GRACE_SECONDS_DEFAULT = 3_600
 JOURNAL_ENTRIES_MAX = 100
 """With so much in its journal an invoice takes no new payment: each is quarantined, not lost."""
 JOURNAL_ENTRIES_RESERVED = 50
-"""So many more may tell of the payments it has, cancel it, or pass its deadline."""
+"""So many more notices may tell of the payments it has. What takes counted money back always fits,
+as do the one cancellation and the one deadline."""
 
 
 class ReleaseOn(StrEnum):

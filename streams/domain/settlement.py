@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -25,8 +26,9 @@ from streams.domain.invoice import (
     NoticeApplied,
     state_of,
 )
+from streams.domain.notice import Notice
 from streams.domain.notification import TOLD_OF_NOTICE, NotificationType, told_of_change
-from streams.domain.payment import Payment
+from streams.domain.payment import Payment, payment_of
 
 NOT_DUE = "not_due"
 """Why a deadline is refused that has not come yet."""
@@ -95,6 +97,8 @@ class Refused:
 def settle(invoice: Invoice, applied: NoticeApplied) -> Changed | Repeated:
     """Apply a notice; raise `OverLimit` when the invoice's journal is full.
 
+    A notice that takes counted money back always fits: it would be wrong to go on counting it.
+
     A notice that is in the journal already is either a replay of the log (same source): then
     the decision is made again from what was known at the time, so that outputs lost in a crash
     are emitted again unchanged; or a repeat by the channel: then nothing happens.
@@ -159,20 +163,30 @@ def _offset(source: str) -> int:
 
 
 def _with_entry(invoice: Invoice, entry: Entry) -> Invoice:
-    most = JOURNAL_ENTRIES_MAX
-    if not _is_new_payment(invoice, entry):
-        most += JOURNAL_ENTRIES_RESERVED
-    if len(invoice.journal) >= most:
-        raise OverLimit(f"an invoice keeps at most {most} entries of this kind")
+    # Of what is no notice there is one each, so it is never refused for want of room.
+    if isinstance(entry, NoticeApplied) and len(invoice.journal) >= JOURNAL_ENTRIES_MAX:
+        _must_fit(invoice, entry.notice)
     return replace(invoice, journal=(*invoice.journal, entry))
 
 
-def _is_new_payment(invoice: Invoice, entry: Entry) -> bool:
-    return isinstance(entry, NoticeApplied) and all(
-        other.notice.payment_id != entry.notice.payment_id
-        for other in invoice.journal
-        if isinstance(other, NoticeApplied)
-    )
+def _must_fit(invoice: Invoice, notice: Notice) -> None:
+    said = [
+        entry.notice
+        for entry in invoice.journal
+        if isinstance(entry, NoticeApplied) and entry.notice.payment_id == notice.payment_id
+    ]
+    most = JOURNAL_ENTRIES_MAX + (JOURNAL_ENTRIES_RESERVED if said else 0)
+    if len(invoice.journal) < most or (said and _takes_back(said, notice)):
+        return
+    raise OverLimit(f"an invoice keeps at most {most} entries of this kind")
+
+
+def _takes_back(said: Sequence[Notice], notice: Notice) -> bool:
+    """Whether a payment counts no more after this notice.
+
+    There are never more of these than of the others, each of which made one payment count.
+    """
+    return payment_of(said).live_yen > 0 == payment_of([*said, notice]).live_yen
 
 
 def _decide(invoice: Invoice, index: int, entry: Entry) -> Changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.builders import (
     an_attempt,
     an_invoice_terms,
 )
-from tests.history_engines import ENGINES, an_open_history, archived, whole_feed
+from tests.history_engines import ENGINES, Engine, an_open_history, archived, whole_feed
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
@@ -37,12 +37,12 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Callable[[Path], str]:
-    return ENGINES[request.param]
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param](request)
 
 
 @pytest.fixture
-async def history(engine: Callable[[Path], str], tmp_path: Path) -> AsyncIterator[History]:
+async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
     async with an_open_history(engine(tmp_path)) as opened:
         yield opened
 
@@ -132,7 +132,7 @@ async def test_the_same_batch_again_changes_nothing(history: History) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_any_order_across_batches_gives_the_same_rows(
-    history: History, engine: Callable[[Path], str], tmp_path: Path, seed: int
+    history: History, engine: Engine, tmp_path: Path, seed: int
 ) -> None:
     shuffled = [*a_day(), *a_day()]
     random.Random(seed).shuffle(shuffled)  # noqa: S311  # no secret

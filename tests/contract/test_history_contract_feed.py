@@ -22,7 +22,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture(params=sorted(ENGINES))
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return ENGINES[request.param](tmp_path)
+    return ENGINES[request.param](request)(tmp_path)
 
 
 @pytest.fixture

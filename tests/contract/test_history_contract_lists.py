@@ -41,7 +41,7 @@ Page = tuple[Sequence[Any], str | None]
 
 @pytest.fixture(params=sorted(ENGINES))
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return ENGINES[request.param](tmp_path)
+    return ENGINES[request.param](request)(tmp_path)
 
 
 @pytest.fixture

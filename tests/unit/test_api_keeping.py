@@ -10,10 +10,12 @@ from api.keeping import kept_raw, mask_raw
 from connectors.channel import Account
 from connectors.channels import dsk, generic, gmo, sbps
 from connectors.providers import gmo_request
+from streams.clock import monotonic_seconds
 from streams.domain.notice import ChannelKind
 from tests.builders import ACCOUNT, MERCHANT, NOW
 
 CARD = "4111111111111111"
+LONG_SECONDS = 10
 DIGITS_IN_JSON = "".join(f"\\u{ord(digit):04x}" for digit in CARD)
 CHANNELS = {each.name: each for each in (dsk.CHANNEL, generic.CHANNEL, gmo.CHANNEL, sbps.CHANNEL)}
 CONFIGS: Mapping[str, Mapping[str, str]] = {
@@ -130,7 +132,7 @@ def test_a_sent_form_changes_in_nothing_but_its_password() -> None:
     assert kept("gmo", body, **config) == body.replace(b"n7xk2vq9", b"********")
 
 
-def test_every_string_of_json_is_masked_but_those_that_identify_the_notice() -> None:
+def test_every_string_of_json_is_masked_but_those_that_are_matched() -> None:
     raw = (
         f'{{"notice_id": "{CARD}", "reference" : "{CARD}", "payment_id":"{CARD}", "store": '
         f'{{"chain": "店 {CARD}", "reference": "{DIGITS_IN_JSON}"}}, '
@@ -141,7 +143,8 @@ def test_every_string_of_json_is_masked_but_those_that_identify_the_notice() -> 
     said = kept("generic", raw.encode()).decode()
 
     assert said == (
-        f'{{"notice_id": "{CARD}", "reference" : "{CARD}", "payment_id":"{CARD}", "store": '
+        f'{{"notice_id": "************1111", "reference" : "{CARD}", '
+        '"payment_id":"************1111", "store": '
         '{"chain": "店 ************1111", "reference": "************'
         f'{DIGITS_IN_JSON[-24:]}"}}, "memo": ["****-****-****-1111", '
         '"******************"], "r\\u0065ference2": "\\u5e97************1111"}'
@@ -166,6 +169,36 @@ def test_elements_of_xml_are_masked_but_those_that_the_notice_is_made_of() -> No
         "<!-- ************1111 -->**** 1111</rec_mail><x>***********</x></i>"
         "<rec_datetime>20261124101506</rec_datetime>"
         "<request_date>************1111</request_date></sps-api-request>"
+    )
+
+
+@pytest.mark.parametrize("end", ["?>", ">"])
+@pytest.mark.parametrize(
+    "opener",
+    [*("<!--", "<![CDATA[", "<?x ", "<? <!--", "<a ", '<"', "<'", "<\"'", "<'\"<", "<&#1;", "</")],
+)
+def test_openers_without_an_end_take_no_time(opener: str, end: str) -> None:
+    size = 256 * 1024
+    raw = ("<?x " + opener * (size // len(opener)) + end + CARD).encode()
+    began = monotonic_seconds()
+
+    for body in (raw, raw[4:]):
+        assert kept("sbps", body).endswith(b"1111")
+
+    # It is a fraction of a second; what was quadratic took more than a minute.
+    assert monotonic_seconds() - began < LONG_SECONDS
+
+
+@pytest.mark.parametrize("before", ["<!--", "<![CDATA[", "<r><!--", "<?x <!--"])
+def test_what_stands_behind_an_opener_without_an_end_is_masked(before: str) -> None:
+    assert kept("sbps", f"{before} {CARD}".encode()) == f"{before} ************1111".encode()
+
+
+def test_an_instruction_hides_no_comment_and_parts_no_number() -> None:
+    raw = f"<?x <!-- ?><r><a>{CARD[:8]}<?y {CARD} > ?>{CARD[8:]}</a><b>{CARD}</b></r>".encode()
+
+    assert kept("sbps", raw) == (
+        b"<?x <!-- ?><r><a>********<?y ************1111 > ?>****1111</a><b>************1111</b></r>"
     )
 
 

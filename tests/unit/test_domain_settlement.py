@@ -15,6 +15,7 @@ from streams.domain.invoice import (
     Invoice,
     InvoiceStatus,
     NoticeApplied,
+    state_of,
 )
 from streams.domain.notice import NoticeKind
 from streams.domain.notification import NotificationType as Told
@@ -22,10 +23,12 @@ from streams.domain.settlement import (
     Changed,
     Outcome,
     Repeated,
+    cancel,
+    pass_deadline,
     settle,
 )
 from tests.journals import AFTERWARDS, OPEN, TERMS, after, decided, heard
-from tests.step_builders import a_cancelled, an_assignment
+from tests.step_builders import a_cancelled, a_deadline_passed, an_assignment
 
 # --- outcomes
 
@@ -201,20 +204,58 @@ def test_a_full_journal_takes_no_more_but_still_answers_a_repeat() -> None:
     assert isinstance(settle(full, replace(entries[7], source="invoices/0/901")), Repeated)
 
 
-def test_a_full_journal_still_hears_of_the_payments_it_has_within_a_reserve() -> None:
-    entries = [heard(1, payment=f"p{number}") for number in range(JOURNAL_ENTRIES_MAX)]
-    full = after(*entries)
-    taken_back = [
-        heard(1, kind=NoticeKind.REVERSED, payment=f"p{number}", offset=900 + number)
-        for number in range(JOURNAL_ENTRIES_RESERVED + 1)
-    ]
+def full_of(kind: NoticeKind = NoticeKind.CONFIRMED) -> Invoice:
+    """An invoice with as many payments as it takes, and as much again as is told of them."""
+    numbers = range(JOURNAL_ENTRIES_RESERVED)
+    return after(
+        *(heard(1, payment=f"p{number}") for number in range(JOURNAL_ENTRIES_MAX)),
+        *(heard(1, kind=kind, payment=f"p{number}") for number in numbers),
+    )
 
-    for each in taken_back[:-1]:
-        told = settle(full, each)
+
+def test_a_full_journal_still_hears_of_the_payments_it_has_within_a_reserve() -> None:
+    full = full_of()
+    almost = replace(full, journal=full.journal[:-1])
+    last = heard(1, kind=NoticeKind.CONFIRMED, payment="p99", offset=900)
+
+    assert isinstance(settle(almost, last), Changed)
+    with pytest.raises(OverLimit):
+        settle(full, last)
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.REVERSED, NoticeKind.PRELIMINARY_CANCELLED])
+def test_money_is_taken_back_however_full_the_journal_is(kind: NoticeKind) -> None:
+    full = full_of(kind)
+
+    for number in range(JOURNAL_ENTRIES_RESERVED, JOURNAL_ENTRIES_MAX):
+        told = settle(full, heard(1, kind=kind, payment=f"p{number}", offset=900 + number))
         assert isinstance(told, Changed)
         full = told.invoice
+
+    assert state_of(full.terms, full.journal).balance_yen == full.terms.amount_yen
+
+
+@pytest.mark.parametrize(
+    ("kind", "payment"),
+    [
+        (NoticeKind.PRELIMINARY_CANCELLED, "p0"),  # it is confirmed, and stays so
+        (NoticeKind.CORRECTED, "p99"),
+        (NoticeKind.REVERSED, "unknown"),
+    ],
+)
+def test_what_takes_nothing_back_finds_no_more_room(kind: NoticeKind, payment: str) -> None:
     with pytest.raises(OverLimit):
-        settle(full, taken_back[-1])
+        settle(full_of(), heard(1, kind=kind, payment=payment, offset=900))
+
+
+def test_a_full_journal_is_cancelled_and_passes_its_deadline() -> None:
+    full = full_of()
+
+    cancelled = cancel(full, a_cancelled(source="invoices/0/900"))
+    passed = pass_deadline(full, a_deadline_passed(at=full.terms.deadline, source="invoices/0/900"))
+
+    assert isinstance(cancelled, Changed)
+    assert isinstance(passed, Changed)
 
 
 def test_money_for_an_invoice_imported_past_its_due_time_is_late_whenever_it_was_paid() -> None:

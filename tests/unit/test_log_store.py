@@ -2,153 +2,58 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from faust.types.tuples import TP, Message
 
-from connectors.log.rowcache import ROW_OVERHEAD_BYTES, RowCache
-from connectors.log.sqlitelog import SqliteLog
+from connectors.log.rowcache import RowCache
 from connectors.log.store import ROWS_PER_PIECE
-from connectors.log.transport import STORE_SCHEME
 from streams.domain.errors import Conflict
 from streams.ports import Record
 from tests.log_helpers import a_log, all_of, count
-from tests.log_worker import TABLE, make_app
+from tests.store_world import a_world
 
 CHANGELOG = "log-worker-totals-changelog"
 
 
-class World:
-    """An app whose producer runs, the store of its one table, and the file behind both."""
+async def test_a_table_of_large_rows_is_not_read_whole_at_its_first_look_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [b"%04d" % number for number in range(400)]
+    async with a_world(tmp_path) as world:
+        for key in keys:
+            world.table[key] = key * 25_000
+        await world.durable()
+    read = []
+    async with a_world(tmp_path) as world:
+        each = world.log.rows.each
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.log: SqliteLog = app.transport.log_file
-        self.table = app.tables[TABLE]
-        self.table.use_partitioner = True  # no event is handled that would say the partition
-        self.store = self.table.data
-        self.reads = 0
-        find: Callable[[Sequence[int], bytes], bytes | None] = self.log.rows.find
+        def counted(ids: Sequence[int]) -> Generator[tuple[bytes, bytes], None, None]:
+            with closing(each(ids)) as rows:
+                for row in rows:
+                    read.append(row)
+                    yield row
 
-        def counted(partition_ids: Sequence[int], key: bytes) -> bytes | None:
-            self.reads += 1
-            return find(partition_ids, key)
-
-        self.log.rows.find = counted
-
-    async def durable(self) -> None:
-        await self.app.producer.flush()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the writer from making anything durable."""
-        gate = self.log._gate  # noqa: SLF001  # the one place where all of its transactions begin
-        enter, opened = gate.enter, threading.Event()
-
-        def waiting() -> bool:
-            opened.wait()
-            return enter()
-
-        gate.enter = waiting  # type: ignore[method-assign]  # held here
-        try:
-            yield
-        finally:
-            gate.enter = enter  # type: ignore[method-assign]  # and let go
-            opened.set()
-
-    def failing_step(self, **changes: bytes) -> None:
-        message = Message("notices", 0, 0, 0, 0, [], b"k", b"v", None, tp=TP("notices", 0))
-
-        def step() -> None:
-            with self.app.producer.unit(message):
-                for key, value in changes.items():
-                    self.table[key.encode()] = value
-                raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            step()
-
-
-@asynccontextmanager
-async def a_world(path: Path) -> AsyncIterator[World]:
-    with a_log(path / "log.db"):
-        app: Any = make_app(f"sqlitelog://{path}/log.db", f"{STORE_SCHEME}://", "unit")
-        await app.producer.start()
-        try:
-            yield World(app)
-        finally:
-            await app.producer.stop()
-
-
-def test_the_cache_forgets_who_was_not_asked_for() -> None:
-    cache = RowCache(rows_max=2)
-    cache.keep(b"a", b"1")
-    cache.keep(b"b", b"2")
-    assert cache.find(b"a") == (True, b"1")
-    cache.keep(b"c", None)
-
-    assert [cache.find(key) for key in (b"a", b"b", b"c")] == [
-        (True, b"1"),
-        (False, None),
-        (True, None),
-    ]
-
-
-def test_the_cache_is_bounded_by_bytes_too() -> None:
-    row = ROW_OVERHEAD_BYTES + 1 + 100
-    cache = RowCache(bytes_max=3 * row)
-    for key in (b"a", b"b", b"c", b"d", b"d"):
-        cache.keep(key, b"x" * 100)
-    assert (len(cache), cache.size_bytes) == (3, 3 * row)
-
-    cache.keep(b"a", b"x" * 4 * row)
-    assert (len(cache), cache.size_bytes) == (0, 0)
-
-
-def test_what_is_forgotten_counts_no_more() -> None:
-    cache = RowCache()
-    cache.keep(b"a", b"1")
-    cache.forget(b"a")
-    cache.forget(b"a")
-    assert (len(cache), cache.size_bytes) == (0, 0)
-    cache.keep(b"a", b"1")
-    cache.clear()
-    assert (len(cache), cache.size_bytes) == (0, 0)
-
-
-def test_a_cache_that_holds_every_row_knows_what_is_not_there() -> None:
-    cache = RowCache(rows_max=2)
-    cache.fill([(b"a", b"1")], complete=True)
-    cache.keep(b"gone", None)
-    assert (cache.find(b"a"), cache.find(b"b"), len(cache)) == ((True, b"1"), (True, None), 1)
-
-    cache.keep(b"b", b"2")
-    assert cache.complete
-    cache.keep(b"c", b"3")  # one of three rows had to go
-    assert (cache.complete, cache.find(b"a")) == (False, (False, None))
-
-    cache.fill([(b"a", b"1")], complete=True)
-    cache.clear()
-    assert cache.find(b"a") == (False, None)
+        monkeypatch.setattr(world.log.rows, "each", counted)
+        assert b"other" not in world.store
+        assert 100 < len(read) < 200
+        assert not world.store.cache.complete
+        assert all(key in world.store for key in keys)
 
 
 @pytest.mark.parametrize("rows", [3, 4])
-async def test_a_table_is_known_as_a_whole_only_while_it_fits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
-    monkeypatch.setattr("connectors.log.store.ROWS_MAX", 3)
+async def test_a_table_is_known_as_a_whole_only_while_it_fits(tmp_path: Path, rows: int) -> None:
     keys = [b"%d" % number for number in range(rows)]
     async with a_world(tmp_path) as world:
         for key in keys:
             world.table[key] = key
         await world.durable()
     async with a_world(tmp_path) as world:
+        world.store.cache = RowCache(rows_max=3)
         assert b"other" not in world.store
         assert world.reads == rows - 3  # the file is asked only when rows were left there
         assert [world.store.find(key) for key in keys] == keys

@@ -86,8 +86,6 @@ def test_a_port_is_a_plain_number(given: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "engine"),
     [
-        ("KESHIKOMI_BROKER", "kafka://user:hunter2@host:9092", "kafka://"),
-        ("KESHIKOMI_HISTORY", "cassandra://user:hunter2@host", "cassandra://"),
         ("KESHIKOMI_TABLE_STORE", "rocksdb", "rocksdb"),
     ],
 )
@@ -238,3 +236,38 @@ def test_the_operators_page_lists_the_settings_as_they_are() -> None:
     page = Path(__file__).parents[2] / "docs" / "operate.md"
 
     assert table() in page.read_text("utf-8"), "put the output of ops.settings.table() there"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KESHIKOMI_BROKER", "kafka://user:hunter2@host:9092"),
+        ("KESHIKOMI_HISTORY", "cassandra://user:hunter2@host"),
+    ],
+)
+def test_a_fault_in_an_engines_url_shows_no_password(name: str, value: str) -> None:
+    (fault,) = faults_of({name: value})
+
+    assert name in fault
+    assert "hunter2" not in fault
+
+
+def test_kafka_takes_all_that_a_connection_needs_from_the_environment() -> None:
+    settings = read(
+        {
+            "KESHIKOMI_BROKER": "kafka://one:9092,two",
+            "KESHIKOMI_KAFKA_TLS": "true",
+            "KESHIKOMI_KAFKA_USERNAME": "worker",
+            "KESHIKOMI_KAFKA_PASSWORD": "hunter2",
+        },
+        {},
+    )
+
+    assert settings.kafka is not None
+    assert settings.kafka.servers == ("one:9092", "two:9092")
+    assert (settings.kafka.tls, settings.kafka.username) == (True, "worker")
+    assert "hunter2" not in repr(settings) + repr(settings.kafka)
+    assert faults_of({"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_KEY_FILE": "/k"}) == (
+        "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE",
+        "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD",
+    )

@@ -98,9 +98,12 @@ class Driven:
 class FakeStream:
     messages: tuple[FakeMessage, ...]
 
-    async def events(self) -> AsyncIterator[FakeEvent]:
+    current_event: FakeEvent | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes | None]:
         for message in self.messages:
-            yield FakeEvent(message)
+            self.current_event = FakeEvent(message)
+            yield message.value
 
 
 def saying(*records: Record, outcome: str = "done") -> Step:

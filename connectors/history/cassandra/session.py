@@ -1,0 +1,260 @@
+"""A session with the cluster that connects when it is needed and never has too much in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from cassandra import (  # type: ignore[import-untyped]  # the driver has no type hints
+    AuthenticationFailed,
+    ConsistencyLevel,
+    OperationTimedOut,
+    ReadTimeout,
+    RequestExecutionException,
+    Unauthorized,
+    UnresolvableContactPoints,
+    WriteTimeout,
+    protocol,
+)
+from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
+    EXEC_PROFILE_DEFAULT,
+    NoHostAvailable,
+)
+from cassandra.connection import ConnectionException  # type: ignore[import-untyped]  # as above
+
+from connectors.history.cassandra.address import Address
+from connectors.history.cassandra.bridge import Bridge, Rows
+from connectors.history.cassandra.connecting import CONDITIONAL, connected
+from streams.domain.errors import Unavailable
+
+IN_FLIGHT_MAX = 64
+"""More in flight makes each wait longer and all of them no faster."""
+WAITING_MAX = 10_000
+
+KEYS_PER_REQUEST = 10
+"""Rows of many keys are asked for so many at a time, which the node that is asked gathers."""
+
+Request = tuple[str, Sequence[object]]
+"""A statement and its values."""
+
+_TABLE = re.compile(r"\b(FROM|INTO|UPDATE) (\w+)")
+_UNREACHABLE = (
+    NoHostAvailable,
+    RequestExecutionException,
+    OperationTimedOut,
+    ConnectionException,
+    AuthenticationFailed,
+    Unauthorized,
+    UnresolvableContactPoints,
+    protocol.RequestExecutionException,
+    protocol.ServerError,
+    OSError,
+)
+
+
+class Undecided(Unavailable):
+    """Too many wanted to decide the same thing at once; it may or may not have been decided."""
+
+
+class Session:
+    """Sends prepared statements for one event loop; every method raises `Unavailable`."""
+
+    def __init__(self, address: Address, prepare: Callable[[Any], None]) -> None:
+        """Take the address and what is to be done with a new session, in a thread, at first."""
+        self._address = address
+        self._prepare_session = prepare
+        self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._waiting = 0
+        self._connecting: asyncio.Task[Any] | None = None
+        self._live: Any = None
+        self._cluster: Any = None
+        self._bridge: Bridge | None = None
+        self._prepared: dict[str, Any] = {}
+        self._is_closed = False
+
+    async def rows(self, cql: str, *values: object) -> Rows:
+        """The first page of rows, which is all there is when the statement has a LIMIT."""
+        statement = await self._statement(cql)
+        return await self._ask(statement.bind(values))
+
+    async def one(self, cql: str, *values: object) -> Any:
+        """The one row, or None."""
+        found = await self.rows(cql, *values)
+        return found[0] if found else None
+
+    async def many(self, requests: Iterable[Request]) -> list[Rows]:
+        """The answer to each request, in their order; after a failure nothing more is sent."""
+        sent: list[asyncio.Future[Rows]] = []
+        for cql, values in requests:
+            statement = self._prepared.get(cql) or await self._statement(cql)
+            sent.append(await self._send(statement.bind(values)))
+            if len(sent) > IN_FLIGHT_MAX:
+                await _answer(sent[-IN_FLIGHT_MAX - 1])
+        return [await _answer(future) for future in sent]
+
+    async def keyed(self, cql: str, keys: Sequence[str]) -> dict[str, Any]:
+        """The row of each key that has one, by the key, which is the first column."""
+        parts = [
+            keys[start : start + KEYS_PER_REQUEST]
+            for start in range(0, len(keys), KEYS_PER_REQUEST)
+        ]
+        answers = await self.many((cql, (part,)) for part in parts)
+        return {row[0]: row for rows in answers for row in rows}
+
+    async def decide(self, cql: str, *values: object) -> dict[str, Any]:
+        """Run a conditional statement; `[applied]` says whether, else the row as it stands.
+
+        Raises `Undecided` when that cannot be told.
+        """
+        statement = await self._statement(cql, is_idempotent=False)
+        row: dict[str, Any] = (await self._contend(statement.bind(values)))[0]
+        return row
+
+    async def decided(
+        self, cql: str, *values: object, is_last: bool = False
+    ) -> dict[str, Any] | None:
+        """The one row that conditional statements wrote.
+
+        With `is_last` those that are being decided are waited for, which may raise `Undecided`.
+        """
+        statement = await self._statement(cql)
+        bound = statement.bind(values)
+        if is_last:
+            bound.consistency_level = ConsistencyLevel.LOCAL_SERIAL
+        rows = await self._contend(bound)
+        return rows[0] if rows else None
+
+    async def _contend(self, bound: Any) -> Rows:
+        try:
+            return await self._ask(bound, CONDITIONAL)
+        except Unavailable as error:
+            if isinstance(error.__cause__, WriteTimeout | ReadTimeout):
+                raise Undecided(str(error)) from error.__cause__
+            raise
+
+    async def pages(self, cql: str, *values: object) -> AsyncIterator[Rows]:
+        """All rows, a page at a time."""
+        statement = await self._statement(cql)
+        live = await self._session()
+        bridge = self._loop_bridge()
+        bound = statement.bind(values)
+        asked = [await self._promise()]
+        with _given_up_on_error(asked[0]):
+            response = live.execute_async(bound)
+        # The driver calls these for every page; the page that is under way is the one asked for.
+        response.add_callbacks(
+            lambda rows: bridge.answered(rows, asked[0]),
+            lambda error: bridge.failed(error, asked[0]),
+        )
+        yield await _answer(asked[0])
+        while response.has_more_pages:
+            asked[0] = await self._promise()
+            with _given_up_on_error(asked[0]):
+                response.start_fetching_next_page()
+            yield await _answer(asked[0])
+
+    async def _ask(self, bound: Any, profile: object = EXEC_PROFILE_DEFAULT) -> Rows:
+        return await _answer(await self._send(bound, profile))
+
+    async def _send(
+        self, bound: Any, profile: object = EXEC_PROFILE_DEFAULT
+    ) -> asyncio.Future[Rows]:
+        live = self._live or await self._session()
+        bridge = self._loop_bridge()
+        future = await self._promise()
+        with _given_up_on_error(future):
+            response = live.execute_async(bound, execution_profile=profile)
+        response.add_callbacks(bridge.answered, bridge.failed, (future,), None, (future,))
+        return future
+
+    async def _promise(self) -> asyncio.Future[Rows]:
+        """A future for an answer; from now until it is there a slot is taken."""
+        if self._waiting >= WAITING_MAX:
+            raise Unavailable(f"history: {WAITING_MAX} requests wait already")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        future: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._give_slot)
+        return future
+
+    def _give_slot(self, future: asyncio.Future[Rows]) -> None:
+        self._slots.release()
+        if not future.cancelled():
+            future.exception()  # it may be that its caller has gone: then nobody else looks
+
+    def _loop_bridge(self) -> Bridge:
+        assert self._bridge is not None
+        return self._bridge
+
+    async def _statement(self, cql: str, *, is_idempotent: bool = True) -> Any:
+        statement: Any = self._prepared.get(cql)
+        if statement is None:
+            live = await self._session()
+            try:
+                qualified = _TABLE.sub(rf"\1 {self._address.keyspace}.\2", cql)
+                statement = await asyncio.to_thread(live.prepare, qualified)
+            except _UNREACHABLE as error:
+                raise _unavailable(error) from error
+            statement.is_idempotent = is_idempotent
+            self._prepared[cql] = statement
+        return statement
+
+    async def _session(self) -> Any:
+        """The live session; those who come while it connects share one try."""
+        if self._is_closed:
+            raise Unavailable("history is closed")
+        if self._live is not None:
+            return self._live
+        if self._connecting is None or self._connecting.done():
+            self._bridge = Bridge(asyncio.get_running_loop())
+            self._connecting = asyncio.create_task(self._connect(), name="connecting to history")
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Any:
+        try:
+            cluster, live = await asyncio.to_thread(connected, self._address, self._prepare_session)
+        except _UNREACHABLE as error:
+            raise _unavailable(error) from error
+        self._cluster, self._live = cluster, live
+        return live
+
+    async def close(self) -> None:
+        """End the session; what is still under way is given up."""
+        self._is_closed = True
+        if self._connecting is not None:
+            await asyncio.wait([self._connecting])
+            if not self._connecting.cancelled():
+                self._connecting.exception()
+        if self._cluster is not None:
+            await asyncio.to_thread(self._cluster.shutdown)
+        self._live = None
+
+
+@contextmanager
+def _given_up_on_error(future: asyncio.Future[Rows]) -> Iterator[None]:
+    """Give the slot back when the driver does not even take the request."""
+    try:
+        yield
+    except _UNREACHABLE as error:
+        future.cancel()
+        raise _unavailable(error) from error
+    except BaseException:
+        future.cancel()
+        raise
+
+
+async def _answer(future: asyncio.Future[Rows]) -> Rows:
+    try:
+        return await future
+    except _UNREACHABLE as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    return Unavailable(f"history: {type(error).__name__}: {error}")

@@ -1,0 +1,73 @@
+"""The settings of the log: a file, or Kafka and how to reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connectors.kafka.connection import MECHANISMS, SCHEME, KafkaConnection, servers_of
+from ops.setting_fields import setting
+from ops.setting_values import LOG, broker_url, one_of, text, whole, yes_or_no
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings:
+    """Part of `ops.settings.Settings`."""
+
+    broker: str = setting(
+        f"{LOG.scheme}DATA/log.db", "The log that everything else is derived from.", unit="URL",
+        parse=broker_url,
+    )  # fmt: skip
+    kafka_replication: int = setting(
+        3, "How many brokers keep each record, on Kafka; 1 where there is a single one.",
+        parse=whole(1, 9), unit="brokers",
+    )  # fmt: skip
+    kafka_tls: bool = setting(
+        default=False,
+        about="Kafka is reached over TLS, and its certificate verified.",
+        parse=yes_or_no,
+    )
+    kafka_ca_file: str = setting(
+        "", "The authority that signed Kafka's certificate, if the system does not know it.",
+        parse=text(1, 4_096), unit="path",
+    )  # fmt: skip
+    kafka_certificate_file: str = setting(
+        "", "The certificate that we show to Kafka (mTLS).", parse=text(1, 4_096), unit="path"
+    )
+    kafka_key_file: str = setting(
+        "", "The private key of that certificate.", parse=text(1, 4_096), unit="path"
+    )
+    kafka_username: str = setting(
+        "", "Who signs in to Kafka by SASL.", parse=text(1, 255), unit="text"
+    )
+    kafka_password: str = setting(
+        "", "The password of that user.", parse=text(1, 512), unit="text", secret=True
+    )
+    kafka_mechanism: str = setting(
+        "SCRAM-SHA-512", "How that user signs in.", parse=one_of(*MECHANISMS)
+    )
+
+    @property
+    def kafka(self) -> KafkaConnection | None:
+        """How to reach Kafka, or None when the log is a file."""
+        if not self.broker.startswith(SCHEME):
+            return None
+        return KafkaConnection(
+            servers=servers_of(self.broker),
+            tls=self.kafka_tls,
+            ca_file=self.kafka_ca_file or None,
+            certificate_file=self.kafka_certificate_file or None,
+            key_file=self.kafka_key_file or None,
+            username=self.kafka_username or None,
+            password=self.kafka_password,
+            mechanism=self.kafka_mechanism,
+        )
+
+    def kafka_contradictions(self) -> Iterator[str]:
+        """What does not go together, in sentences."""
+        if bool(self.kafka_certificate_file) != bool(self.kafka_key_file):
+            yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE"
+        if self.kafka_certificate_file and not self.kafka_tls:
+            yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: needs KESHIKOMI_KAFKA_TLS=true"
+        if bool(self.kafka_username) != bool(self.kafka_password):
+            yield "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD"

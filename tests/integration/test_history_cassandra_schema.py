@@ -1,0 +1,115 @@
+"""The schema of history on a real Cassandra: made, migrated by one at a time, and checked."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from connectors.history.cassandra.migrating import SCHEMA_VERSION, WITH_RETENTION
+from connectors.history.opening import open_history
+from ops.cql.files import history_migrations
+from ops.stack.cassandra import CassandraServer
+from streams.domain.errors import CorruptState, Unavailable
+from tests.history_engines import an_open_history
+from tests.history_keyspaces import Keyspaces, keyspaces
+from tests.real_engines import fresh_name
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def pool(request: pytest.FixtureRequest) -> Keyspaces:
+    return keyspaces(request)
+
+
+async def test_a_keyspace_that_nobody_made_is_unavailable_until_somebody_does(
+    cassandra_server: CassandraServer,
+) -> None:
+    url = f"cassandra://{cassandra_server.address}/{fresh_name('late')}"
+    async with an_open_history(url) as history:
+        with pytest.raises(Unavailable, match="not migrated yet"):
+            await history.command("req_none")
+
+        maker = open_history(url, migrations=history_migrations())
+        assert await maker.command("req_none") is None
+        await maker.close()
+
+        assert await history.command("req_none") is None
+
+
+async def test_several_processes_may_migrate_at_once_and_again(
+    cassandra_server: CassandraServer, pool: Keyspaces
+) -> None:
+    keyspace = fresh_name("shared")
+    url = f"cassandra://{cassandra_server.address}/{keyspace}"
+    ways = [open_history(url, migrations=history_migrations(), retention_days=2) for _ in range(3)]
+
+    assert await asyncio.gather(*(way.command("req_none") for way in ways)) == [None] * 3
+
+    for way in ways:
+        await way.close()
+    assert pool.execute(f"SELECT version FROM {keyspace}.migrations") == [(SCHEMA_VERSION,)]  # noqa: S608  # our name
+    assert lives(pool, keyspace) == {2 * 86_400}
+    longer = open_history(url, migrations=history_migrations(), retention_days=3)
+    await longer.command("req_none")
+    await longer.close()
+    assert lives(pool, keyspace) == {3 * 86_400}
+
+
+def lives(pool: Keyspaces, keyspace: str) -> set[int]:
+    rows = pool.execute(
+        "SELECT table_name, default_time_to_live FROM system_schema.tables"
+        " WHERE keyspace_name = %s",
+        keyspace,
+    )
+    return {seconds for table, seconds in rows if table in WITH_RETENTION}
+
+
+async def test_whoever_migrates_is_waited_for(
+    cassandra_server: CassandraServer, pool: Keyspaces
+) -> None:
+    keyspace = fresh_name("locked")
+    url = f"cassandra://{cassandra_server.address}/{keyspace}"
+    maker = open_history(url, migrations=history_migrations(), retention_days=2)
+    await maker.command("req_none")
+    await maker.close()
+    table = f"{keyspace}.migrations"
+    pool.execute(f"INSERT INTO {table} (version, name) VALUES (0, 'dead') USING TTL 2")  # noqa: S608  # our name
+
+    longer = open_history(url, migrations=history_migrations(), retention_days=3)
+    waiting = asyncio.create_task(longer.command("req_none"))
+    while not waiting.done():
+        seen = await asyncio.to_thread(lives, pool, keyspace)
+        if pool.execute(f"SELECT name FROM {table} WHERE version = 0") == [("dead",)]:  # noqa: S608  # our name
+            assert seen == {2 * 86_400}
+
+    await waiting
+    await longer.close()
+    assert lives(pool, keyspace) == {3 * 86_400}
+
+
+async def test_a_schema_of_a_newer_version_or_of_another_file_is_refused(
+    cassandra_server: CassandraServer, pool: Keyspaces
+) -> None:
+    keyspace = fresh_name("other")
+    url = f"cassandra://{cassandra_server.address}/{keyspace}"
+    maker = open_history(url, migrations=history_migrations())
+    await maker.command("req_none")
+    await maker.close()
+
+    *before, last = history_migrations()
+    changed = open_history(url, migrations=[*before, replace(last, cql=last.cql + "\n")])
+    with pytest.raises(CorruptState, match="is not the file that was applied"):
+        await changed.command("req_none")
+    await changed.close()
+    pool.execute(
+        f"INSERT INTO {keyspace}.migrations (version, digest) VALUES (%s, 'x')",  # noqa: S608  # our name
+        SCHEMA_VERSION + 1,
+    )
+    for migrations in ((), history_migrations()):
+        newer = open_history(url, migrations=migrations)
+        with pytest.raises(CorruptState, match=f"schema {SCHEMA_VERSION + 1}; this version reads"):
+            await newer.command("req_none")
+        await newer.close()
