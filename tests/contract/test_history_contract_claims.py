@@ -168,20 +168,22 @@ async def test_one_conflict_does_not_fail_those_who_register_beside_it(history: 
     }
 
 
-async def test_of_those_who_register_one_number_at_once_the_first_content_wins(
+async def test_of_those_who_register_one_number_at_once_one_content_wins(
     history: History,
 ) -> None:
     ahead = an_invoice_terms(invoice_number="keeps the engine busy while the others queue up")
     wanted = [(ahead, "a"), *((an_invoice_terms(), content) for content in ("c", "d", "c"))]
 
-    _, first, second, third = await asyncio.gather(
+    _, *found = await asyncio.gather(
         *(history.register_invoice(terms, content=c, shown="{}") for terms, c in wanted),
         return_exceptions=True,
     )
 
-    assert isinstance(first, InvoiceRow)
-    assert isinstance(second, Conflict)
-    assert third == first
+    rows = [one for one in found if isinstance(one, InvoiceRow)]
+    refused = [isinstance(one, Conflict) for one in found]
+    # Which one comes first is for the engine to say: with several writers nobody else knows.
+    assert refused in ([False, True, False], [True, False, True])
+    assert all(row == rows[0] for row in rows)
 
 
 async def test_a_registration_does_not_overwrite_what_the_log_said_before(

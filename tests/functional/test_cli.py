@@ -187,7 +187,7 @@ def test_up_prepares_the_place_and_runs_until_a_signal(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = (ChildSpec(name="only", command=(sys.executable, "-c", STEADY)),)
-    monkeypatch.setattr(up, "parts", lambda: specs)
+    monkeypatch.setattr(up, "parts", lambda _settings: specs)
     monkeypatch.setattr(up, "configure", lambda **_: None)
     stale = data / "run" / "metrics" / "counter_api.db"
     stale.parent.mkdir(parents=True)
