@@ -29,8 +29,9 @@ UNTAKEN_SECONDS = 0.25
 class KafkaTail:
     """Implements `streams.ports.Tail`.
 
-    One client, one errand at a time: its position belongs to whoever reads. It connects at first
-    use and again after a failure, so a broker that is away at the start is no reason to stop.
+    One client reads, one errand at a time, since its position belongs to whoever reads; another
+    asks where things stand, and never waits for the first, which listens for long. Both connect at
+    first use and again after a failure, so a broker that is away is no reason to stop.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class KafkaTail:
     ) -> None:
         self._connection, self._partitions, self._clock = connection, dict(partitions), clock
         self._consumer: AIOKafkaConsumer | None = None
-        self._admin: AIOKafkaAdminClient | None = None
-        self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._asked: tuple[AIOKafkaConsumer, AIOKafkaAdminClient] | None = None
+        self._asking = asyncio.Lock()
         self._followed: TopicPartition | None = None
         self._ahead: list[Any] = []
         self._untaken: tuple[float, datetime | None] | None = None
@@ -49,7 +51,7 @@ class KafkaTail:
     async def fetch(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Fetched]:
         """Durable records from `offset` on; none when at the end."""
         place = TopicPartition(topic, partition)
-        async with self._clients() as (consumer, _):
+        async with self._reader() as consumer:
             self._followed = place
             records = await self._read(consumer, place, offset, limit)
         return [_fetched(record) for record in records]
@@ -57,7 +59,7 @@ class KafkaTail:
     async def end(self, topic: str, partition: int) -> int:
         """The offset that the next record will have."""
         place = TopicPartition(topic, partition)
-        async with self._clients() as (consumer, _):
+        async with self._asker() as (consumer, _):
             ends = await consumer.end_offsets([place])
         return int(ends[place])
 
@@ -77,7 +79,7 @@ class KafkaTail:
         await asyncio.sleep(max(until - monotonic_seconds(), 0))
 
     async def _look_ahead(self, place: TopicPartition) -> None:
-        async with self._clients() as (consumer, _):
+        async with self._reader() as consumer:
             if place in consumer.assignment():
                 got = await consumer.getmany(place, timeout_ms=POLL_MS)
                 self._ahead += got.get(place, [])
@@ -100,7 +102,7 @@ class KafkaTail:
 
     async def positions(self) -> Positions:
         """Where everything stands now."""
-        async with self._clients() as (consumer, admin):
+        async with self._asker() as (consumer, admin):
             return await read_positions(admin, consumer, self._partitions, group_of_topic())
 
     @property
@@ -110,8 +112,9 @@ class KafkaTail:
 
     async def close(self) -> None:
         """Disconnect."""
-        async with self._lock:
-            await self._disconnect()
+        async with self._reading:
+            await self._forget_reader()
+        await self._forget_asker()
 
     # -- reading
 
@@ -125,7 +128,7 @@ class KafkaTail:
                 first = max(taken, positions.earliest(name, partition))
                 if first < positions.end(name, partition):
                     place = TopicPartition(name, partition)
-                    async with self._clients() as (consumer, _):
+                    async with self._reader() as consumer:
                         oldest = await self._read(consumer, place, first, 1)
                     waiting += [_time_of(record) for record in oldest]
         return min(waiting, default=None)
@@ -156,32 +159,56 @@ class KafkaTail:
     # -- connecting
 
     @asynccontextmanager
-    async def _clients(self) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaAdminClient]]:
-        async with self._lock:
+    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """The client that reads, for one errand."""
+        async with self._reading:
             try:
                 async with asyncio.timeout(READ_SECONDS_MAX):
-                    if self._consumer is None or self._admin is None:
-                        await self._connect()
-                    yield self._consumer, self._admin
+                    if self._consumer is None:
+                        self._consumer = await self._a_consumer()
+                    yield self._consumer
             except (KafkaError, TimeoutError, OSError) as error:
-                await self._disconnect()
+                await self._forget_reader()
                 raise Unavailable(f"the log cannot be read: {error!r}") from error
 
-    async def _connect(self) -> None:
-        options = self._connection.client_options()
-        self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
-        self._admin = AIOKafkaAdminClient(**options)
-        await self._consumer.start()
-        await self._admin.start()
+    @asynccontextmanager
+    async def _asker(self) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaAdminClient]]:
+        """The clients that ask; any number of questions at once."""
+        try:
+            async with asyncio.timeout(READ_SECONDS_MAX):
+                yield await self._connected()
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self._forget_asker()
+            raise Unavailable(f"the log cannot be asked: {error!r}") from error
 
-    async def _disconnect(self) -> None:
+    async def _connected(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
+        async with self._asking:
+            if self._asked is None:
+                admin = AIOKafkaAdminClient(**self._connection.client_options())
+                await admin.start()
+                self._asked = await self._a_consumer(), admin
+            return self._asked
+
+    async def _a_consumer(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(**self._connection.client_options(), enable_auto_commit=False)
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+    async def _forget_reader(self) -> None:
         consumer, self._consumer = self._consumer, None
-        admin, self._admin = self._admin, None
         self._ahead = []
         if consumer is not None:
             await consumer.stop()
-        if admin is not None:
-            await admin.close()
+
+    async def _forget_asker(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            await asked[0].stop()
+            await asked[1].close()
 
 
 def _place_of(record: Any) -> TopicPartition:

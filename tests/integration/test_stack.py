@@ -29,7 +29,11 @@ from streams.clock import monotonic_seconds
 from tests.conftest import Eventually
 from tests.real_engines import fresh_name
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(180),
+    pytest.mark.allows_errors,  # Kafka's client calls a broker that is away an error
+]
 STOP_SECONDS = 15.0
 
 
