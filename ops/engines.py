@@ -55,10 +55,10 @@ class Log(Protocol):
 
 
 class EmbeddedLog:
-    """The log on one file. One that cannot be written refuses, and the process goes on."""
+    """The log on one file, opened for this or shared with the Faust app of the process."""
 
-    def __init__(self, path: Path) -> None:
-        self.appender = SqliteLog(path, on_failure=None)
+    def __init__(self, log_file: SqliteLog) -> None:
+        self.appender = log_file
         self.tail = LogTail(self.appender)
 
     async def positions(self) -> LogPositions:
@@ -100,10 +100,10 @@ class KafkaLog:
 def open_log(settings: Settings) -> Log:
     """The log that the settings name."""
     if settings.kafka is None:
-        return EmbeddedLog(settings.log_path)
-    plans = topic_plans(settings)
-    work = {plan.name: plan.partitions for plan in plans if plan.name not in CHANGELOGS}
-    return KafkaLog(settings.kafka, work)
+        # One that cannot be written refuses, and the process goes on.
+        return EmbeddedLog(SqliteLog(settings.log_path, on_failure=None))
+    partitions = {plan.name: plan.partitions for plan in _log_plans(settings)}
+    return KafkaLog(settings.kafka, partitions)
 
 
 def open_the_history(settings: Settings) -> SqliteHistory | CassandraHistory:
@@ -120,19 +120,7 @@ def open_the_history(settings: Settings) -> SqliteHistory | CassandraHistory:
 
 def topic_plans(settings: Settings) -> Sequence[TopicPlan]:
     """Every topic on Kafka: those of the log, and the changelogs of the tables."""
-    plans = []
-    for topic in TOPICS:
-        kept = topic.retention_seconds is not None
-        plans.append(
-            TopicPlan(
-                name=topic.name,
-                partitions=1 if topic.single_partition else settings.partitions,
-                replication=settings.kafka_replication,
-                compacted=topic.compacted,
-                retention_seconds=settings.log_retention_days * DAY_SECONDS if kept else None,
-            )
-        )
-    return plans + [
+    changelogs = [
         TopicPlan(
             name=name,
             partitions=settings.partitions,
@@ -141,17 +129,32 @@ def topic_plans(settings: Settings) -> Sequence[TopicPlan]:
         )
         for name in CHANGELOGS
     ]
+    return [*_log_plans(settings), *changelogs]
+
+
+def _log_plans(settings: Settings) -> list[TopicPlan]:
+    """The topics of the log, the same on every engine."""
+    retention_seconds = settings.log_retention_days * DAY_SECONDS
+    return [
+        TopicPlan(
+            name=topic.name,
+            partitions=1 if topic.single_partition else settings.partitions,
+            replication=settings.kafka_replication,
+            compacted=topic.compacted,
+            retention_seconds=None if topic.retention_seconds is None else retention_seconds,
+        )
+        for topic in TOPICS
+    ]
 
 
 def make_topics(log: SqliteLog, settings: Settings) -> None:
     """Make every topic, or give those that exist today's retention; repeatable."""
-    for topic in TOPICS:
-        kept = topic.retention_seconds is not None
+    for plan in _log_plans(settings):
         log.create_topic(
-            topic.name,
-            partitions=1 if topic.single_partition else settings.partitions,
-            compacted=topic.compacted,
-            retention_seconds=settings.log_retention_days * DAY_SECONDS if kept else None,
+            plan.name,
+            partitions=plan.partitions,
+            compacted=plan.compacted,
+            retention_seconds=plan.retention_seconds,
         )
 
 

@@ -20,6 +20,8 @@ from agents.notifying import Lanes, notifying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
+from connectors.log.sqlitelog import SqliteLog
+from connectors.log.transport import Transport
 from ops.rebuilding import awaits, look_ahead, offer_all
 from streams.clock import Clock
 from streams.messages import AttemptMade
@@ -200,6 +202,11 @@ class Worker:
         self._agent("archiving", [HISTORY.name, QUARANTINE.name], body)
 
     # -- the log, for what runs outside the agents
+
+    @property
+    def log_file(self) -> SqliteLog:
+        """The log that the app's embedded driver writes to."""
+        return cast("Transport", self.app.transport).log_file
 
     @property
     def lanes(self) -> LanesService | None:

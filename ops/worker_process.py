@@ -59,8 +59,12 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
         worker = Worker(worker_parts(settings, stages, telemetry, lanes, history))
         await worker.start()
         ends.push_async_callback(worker.stop)
-        log = open_log(settings)
-        ends.push_async_callback(log.close)
+        log: Log
+        if settings.kafka is None:
+            log = EmbeddedLog(worker.log_file)
+        else:
+            log = open_log(settings)
+            ends.push_async_callback(log.close)
         chores = [_show_gauges(worker, log, telemetry)]
         if history is not None:
             chores.append(_keep_history(history, settings))

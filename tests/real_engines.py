@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,7 @@ from ops.stack.kafka import JARS as KAFKA_JARS
 from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.packages import Jars, Missing, jars, missing_programs, provide
 from ops.stack.redis import RedisServer
+from ops.stack.server import Startable
 
 JAR_CACHE = Path(__file__).parents[1] / "build" / "stack" / "jars"
 
@@ -49,53 +51,42 @@ def fresh_name(prefix: str) -> str:
     return f"{prefix}_{uuid4().hex[:12]}"
 
 
-@pytest.fixture(scope="session")
-def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """One Kafka broker; `create_topic(name, partitions)` makes a topic with leaders at once."""
-    need_java(KAFKA_JARS)
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"), jar_cache=JAR_CACHE)
+S = TypeVar("S", bound=Startable)
+
+
+def running(server: S) -> Iterator[S]:
+    """The server from its first use to the end of the session."""
     try:
         server.start()
         server.wait_usable()
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """One Kafka broker; `create_topic(name, partitions)` makes a topic with leaders at once."""
+    need_java(KAFKA_JARS)
+    yield from running(KafkaServer(tmp_path_factory.mktemp("kafka"), jar_cache=JAR_CACHE))
 
 
 @pytest.fixture(scope="session")
 def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """Three brokers, replication 3, two replicas in sync; stop or kill one and it stays usable."""
     need_java(KAFKA_JARS)
-    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka_cluster"), jar_cache=JAR_CACHE)
-    try:
-        cluster.start()
-        cluster.wait_usable()
-        yield cluster
-    finally:
-        cluster.stop()
+    yield from running(KafkaCluster(tmp_path_factory.mktemp("kafka_cluster"), jar_cache=JAR_CACHE))
 
 
 @pytest.fixture(scope="session")
 def cassandra_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraServer]:
     """One Cassandra node; `execute(cql, ...)` prepares what a test needs."""
     need_java(CASSANDRA_JARS)
-    server = CassandraServer(tmp_path_factory.mktemp("cassandra"), jar_cache=JAR_CACHE)
-    try:
-        server.start()
-        server.wait_usable()
-        yield server
-    finally:
-        server.stop()
+    yield from running(CassandraServer(tmp_path_factory.mktemp("cassandra"), jar_cache=JAR_CACHE))
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One Redis; its databases 0 to 15 are empty at the start of the session."""
     need(lambda: provide(["redis-server"]))
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    try:
-        server.start()
-        server.wait_usable()
-        yield server
-    finally:
-        server.stop()
+    yield from running(RedisServer(tmp_path_factory.mktemp("redis")))

@@ -80,9 +80,7 @@ async def make_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]) -
             await _create(admin, missing)
             await _until_usable(admin, [plan.name for plan in missing])
         # Brokers that have not heard of a new topic would say that it has no partitions.
-        faults = await _differences(admin, {n: p for n, p in wanted.items() if n in there})
-    if faults:
-        raise Conflict("topics differ from what they must be: " + "; ".join(faults))
+        await _must_agree(admin, {n: p for n, p in wanted.items() if n in there})
     return [plan.name for plan in missing]
 
 
@@ -91,8 +89,11 @@ async def compare_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]
     wanted = {plan.name: plan for plan in plans}
     async with an_admin(connection) as admin:
         there = set(await admin.list_topics())
-        faults = await _differences(admin, {n: p for n, p in wanted.items() if n in there})
-    if faults:
+        await _must_agree(admin, {n: p for n, p in wanted.items() if n in there})
+
+
+async def _must_agree(admin: AIOKafkaAdminClient, wanted: Mapping[str, TopicPlan]) -> None:
+    if faults := await _differences(admin, wanted):
         raise Conflict("topics differ from what they must be: " + "; ".join(faults))
 
 

@@ -10,6 +10,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 
 from connectors.log.sqlitelog import stop_process
+from connectors.log.unfinished import without_unfinished
 
 
 class Consumer(driver.Consumer):
@@ -69,18 +70,10 @@ class Consumer(driver.Consumer):
     def _new_offset(self, tp: TP) -> int | None:
         """The next offset to commit: at most that of the oldest event not acknowledged."""
         acked = self._acked[tp]
-        running = [m.offset for m in tuple(self._unacked_messages) if m.tp == tp and not m.acked]
-        oldest_running = min(running, default=None)
-        ahead = []
-        if oldest_running is not None:
-            ahead = [offset for offset in acked if offset >= oldest_running]
-            acked[:] = [offset for offset in acked if offset < oldest_running]
-        try:
+        with without_unfinished(acked, tuple(self._unacked_messages), tp):
             if acked and self._leaves_a_hole(tp, min(acked)):
                 return None
             return super()._new_offset(tp)
-        finally:
-            acked += ahead
 
     def _leaves_a_hole(self, tp: TP, lowest: int) -> bool:
         """Whether records between the last commit and this one were never handed out."""

@@ -15,6 +15,7 @@ from connectors.log.headers import unpack_headers
 from connectors.log.membership import Membership, fill_assignor
 from connectors.log.places import partition_of
 from connectors.log.reader import Stored
+from connectors.log.unfinished import without_unfinished
 
 if TYPE_CHECKING:
     from connectors.log.producer import Producer
@@ -134,22 +135,9 @@ class Consumer(FaustConsumer):
         return True
 
     def _new_offset(self, tp: TP) -> int | None:
-        """The offset that may be committed, never past a step that still runs.
-
-        Faust's own rule is off by one there; what was acknowledged ahead of a running step is
-        set aside until that step is over.
-        """
-        acked = self._acked[tp]
-        running = [m.offset for m in self._unacked_messages if m.tp == tp and not m.acked]
-        if not running or not acked:
+        """The offset that may be committed, never past a step that still runs."""
+        with without_unfinished(self._acked[tp], self._unacked_messages, tp):
             return super()._new_offset(tp)
-        first = min(running)
-        ahead = [offset for offset in acked if offset >= first]
-        acked[:] = [offset for offset in acked if offset < first]
-        try:
-            return super()._new_offset(tp)
-        finally:
-            acked += ahead
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Move positions that no unit moves; positions never go back."""

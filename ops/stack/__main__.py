@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 from ops.stack import cassandra, kafka
 from ops.stack.cassandra import CassandraCluster, CassandraServer
@@ -16,22 +15,13 @@ from ops.stack.kafka import KafkaCluster, KafkaServer, Member
 from ops.stack.packages import jars, provide
 from ops.stack.redis import PORT as REDIS_PORT
 from ops.stack.redis import RedisServer
+from ops.stack.server import Startable
 from streams.clock import monotonic_seconds
 from streams.domain.errors import KeshikomiError
 
 DONE, FAILED = 0, 1
 KAFKA_NODE_BYTES = 700_000_000
 """What one broker takes of the memory: its heap and some beside it."""
-
-
-class Engine(Protocol):
-    """A server or a cluster of servers."""
-
-    @property
-    def url(self) -> str: ...
-    def start(self) -> None: ...
-    def wait_usable(self) -> None: ...
-    def stop(self) -> bool: ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +65,7 @@ def must_fit(nodes: int, available: int) -> None:
         )
 
 
-def engines(nodes: int, directory: Path) -> dict[str, Engine]:
+def engines(nodes: int, directory: Path) -> dict[str, Startable]:
     """The servers at their usual ports, by the setting that names them."""
     cache = directory / "jars"
     jars(kafka.JARS, cache)
@@ -101,7 +91,7 @@ def engines(nodes: int, directory: Path) -> dict[str, Engine]:
     }
 
 
-def run(servers: dict[str, Engine]) -> None:
+def run(servers: dict[str, Startable]) -> None:
     """Start all at once, say where they are, wait for a signal, and stop all at once."""
     before = monotonic_seconds()
     # Twice as many threads: a signal may come while all are still starting.
@@ -121,7 +111,7 @@ def run(servers: dict[str, Engine]) -> None:
         print("stack: a server had to be killed, see its server.log", file=sys.stderr)
 
 
-def bring_up(server: Engine) -> None:
+def bring_up(server: Startable) -> None:
     """Start one server or cluster and wait until it is usable."""
     server.start()
     server.wait_usable()

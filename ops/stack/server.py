@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from streams.clock import monotonic_seconds
 from streams.domain.errors import KeshikomiError
@@ -51,6 +52,16 @@ def free_port(host: str = LOOPBACK) -> int:
             tried.bind((host, port))
             return port
     raise NotUsable(f"found no free port on {host}")
+
+
+class Startable(Protocol):
+    """A server or a cluster of servers."""
+
+    @property
+    def url(self) -> str: ...
+    def start(self) -> None: ...
+    def wait_usable(self) -> None: ...
+    def stop(self) -> bool: ...
 
 
 class Server(ABC):
