@@ -10,12 +10,13 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from connectors.cache.memory import MemoryCache
+from connectors.log.gate import Gate
 from streams.clock import system_clock
 from streams.domain.errors import Unavailable
 
@@ -177,11 +178,14 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         # It holds sealed answers, and who asked: for this user only.
         path.touch(mode=0o600)
+        gate = Gate(path.with_name(f"{path.name}.gate"))
     except OSError as error:
         raise Unavailable(f"the cache cannot be made at {path}: {error}") from error
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(connection, path)
+        # A file becomes one with a WAL only while nobody else looks, and SQLite does not wait.
+        with closing(gate), gate.held():
+            _prepare(connection, path)
     except (sqlite3.DatabaseError, Unavailable):
         connection.close()
         raise

@@ -14,6 +14,8 @@ import pytest
 from connectors.cache.sqlite import SqliteCache
 from streams.domain.errors import Unavailable
 
+MADE_AT_ONCE_TRIES = 100
+
 PUT_AND_DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -89,3 +91,18 @@ async def test_another_file_is_refused_and_left_alone(tmp_path: Path) -> None:
             await cache.put("a", b"1", seconds=60)
         await cache.close()
     assert text.read_text() == "no database " * 100
+
+
+@pytest.mark.integration
+async def test_processes_that_make_the_file_at_once_do_not_lock_each_other_out(
+    tmp_path: Path,
+) -> None:
+    for number in range(MADE_AT_ONCE_TRIES):
+        caches = [SqliteCache(tmp_path / f"{number}.db") for _ in range(4)]
+        found = await asyncio.gather(
+            *(cache.claim("k", b"%d" % at, seconds=60) for at, cache in enumerate(caches))
+        )
+        for cache in caches:
+            await cache.close()
+        assert found.count(None) == 1
+        assert len(set(found)) == 2
