@@ -42,6 +42,7 @@ class Child:
         self.ended: asyncio.Event = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         read_end, write_end = os.pipe()
+        os.set_blocking(read_end, False)
         try:
             self._process = subprocess.Popen(
                 spec.command,
@@ -66,6 +67,12 @@ class Child:
         return self._process.pid
 
     @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it, and not itself."""
+        code = self._process.returncode
+        return code is not None and code < 0
+
+    @property
     def ending(self) -> str:
         """How it ended, for the log."""
         code = self._process.returncode
@@ -74,8 +81,10 @@ class Child:
         return f"ended with status {code}"
 
     def _heard(self) -> None:
-        if self._ready_pipe is not None and os.read(self._ready_pipe, READY_BYTES_MAX):
-            self.ready.set()
+        # A process that outlives the child may hold the other end, with nothing to read here.
+        with suppress(BlockingIOError):
+            if self._ready_pipe is not None and os.read(self._ready_pipe, READY_BYTES_MAX):
+                self.ready.set()
         self._close_pipe()
 
     def _close_pipe(self) -> None:
@@ -88,7 +97,7 @@ class Child:
         self._loop.remove_reader(self._handle)
         os.close(self._handle)
         self._process.wait()
-        self._close_pipe()
+        self._heard()  # it may have said so with its last breath
         self.ended.set()
 
     async def stop(self, seconds_max: float) -> bool:

@@ -63,7 +63,7 @@ class Bounds:
     start: float = 30.0
     shutdown: float = 10.0
     backoff_first: float = 0.2
-    backoff_max: float = 30.0
+    backoff_max: float = 10.0
     stable_after: float = 60.0
     orphans: float = 30.0
     insist_after: float = 1.0
@@ -161,15 +161,19 @@ class Supervisor:
             loop.remove_signal_handler(number)
 
     async def _keep(self, spec: ChildSpec) -> None:
-        """Start a child and restart it for as long as nobody stops us."""
+        """Start a child and restart it for as long as nobody stops us.
+
+        Failures in a row are those of its own: not being killed from outside while it worked.
+        """
         failures = 0
         while not self._stopping.is_set():
             began = self._monotonic()
-            ending = await self._run_once(spec)
+            ending, was_at_work = await self._run_once(spec)
             if self._stopping.is_set():
                 return
             lasted = self._monotonic() - began
-            failures = 1 if lasted >= self._bounds.stable_after else failures + 1
+            is_new = was_at_work or lasted >= self._bounds.stable_after
+            failures = 1 if is_new else failures + 1
             wait_seconds = backoff_seconds(failures, self._bounds)
             logger.log(
                 logging.CRITICAL if failures >= FAILURES_LOUD else logging.ERROR,
@@ -178,8 +182,11 @@ class Supervisor:
             )
             await self._stopped_within(wait_seconds)
 
-    async def _run_once(self, spec: ChildSpec) -> str:
-        """Start a child and wait for its end; returns how it ended."""
+    async def _run_once(self, spec: ChildSpec) -> tuple[str, bool]:
+        """Start a child and wait for its end.
+
+        Returns how it ended, and whether it was killed while it was at work.
+        """
         try:
             child = Child(
                 spec,
@@ -188,7 +195,7 @@ class Supervisor:
                 kept=(self._lock.descriptor,),
             )
         except OSError as error:
-            return f"cannot be started ({error})"
+            return f"cannot be started ({error})", False
         self._children[spec.name] = child
         logger.info("%s started (pid %d)", spec.name, child.pid)
         ready = asyncio.create_task(self._note_ready(child))
@@ -197,7 +204,7 @@ class Supervisor:
         finally:
             ready.cancel()
             self._forget(spec.name)
-        return child.ending
+        return child.ending, child.was_killed and child.ready.is_set()
 
     async def _note_ready(self, child: Child) -> None:
         began = self._monotonic()
