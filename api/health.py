@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api.answers import AliveShown, ReadyChecked, ReadyShown
 from api.call import Answer, Call, answer
 from api.errors import Problem
+from api.ports import Cache
 from api.requests import Nothing
 from api.services import Services
 from streams.domain.errors import Unavailable
@@ -18,6 +19,7 @@ from streams.domain.ids import NoticeId
 from streams.topics import DIRECTORY
 
 CHECK_SECONDS_MAX = 2.0
+PROBE, PROBE_SECONDS = "readiness", 60.0
 GOOD = "ok"
 
 
@@ -46,24 +48,39 @@ async def get_openapi(call: Call[None, Nothing]) -> Answer:
 
 
 async def _checks(services: Services) -> dict[str, str]:
-    # Notices need the log and the directory; history is told, but intake goes on without it.
+    # Notices need the log and the directory; history and the cache are told, but intake goes on.
     ports = services.ports
-    log_state, history_state = await asyncio.gather(
+    log_state, history_state, cache_state = await asyncio.gather(
         _state(ports.tail.end(DIRECTORY.name, 0)),
         _state(ports.history.has_notice(NoticeId("ntc_none"))),
+        _state(_keeps(ports.cache), bad="degraded"),
     )
     followed = GOOD if services.directory.is_followed else "not followed"
     if services.appends.refuses:
         log_state = "refuses records"
-    return {"log": log_state, "directory": followed, "history": history_state}
+    return {
+        "log": log_state,
+        "directory": followed,
+        "history": history_state,
+        "cache": cache_state,
+    }
 
 
-async def _state(asked: Awaitable[object]) -> str:
+async def _keeps(cache: Cache) -> None:
+    """A cache that is away may say so or only give nothing back; raises `Unavailable` for both."""
+    if await cache.get(PROBE) is not None:
+        return
+    await cache.put(PROBE, b"kept", seconds=PROBE_SECONDS)
+    if await cache.get(PROBE) is None:
+        raise Unavailable("it keeps nothing")
+
+
+async def _state(asked: Awaitable[object], *, bad: str = "unavailable") -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS_MAX):
             await asked
     except Unavailable as error:
-        return f"unavailable: {error}"
+        return f"{bad}: {error}"
     except TimeoutError:
-        return "no answer"
+        return f"{bad}: no answer"
     return GOOD

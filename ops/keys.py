@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from ops.data_directory import make_data_directory
 from ops.setting_values import ADMIN_KEY_CHARACTERS_MIN, MASTER_KEY_BYTES, master_keys, text
 from ops.settings import BadSettings, Settings
 
@@ -18,13 +19,12 @@ KEY_FILE_MODE = 0o600
 KEY_FILE_BYTES_MAX = 4_096
 ADMIN_KEY_PREFIX = "kadm_"
 ADMIN_KEY_RANDOM_BYTES = 32
-DATA_MODE = 0o700
 
 
 def with_keys(settings: Settings) -> Settings:
     """The settings with both keys, made on the first start of this data directory."""
     must_not_lack_master_key(settings)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=DATA_MODE)
+    make_data_directory(settings.data)
     make_once(settings.admin_key_path, _new_admin_key, wanted=not settings.admin_key)
     make_once(settings.master_key_path, _new_master_key, wanted=not settings.master_keys)
     return with_known_keys(settings)

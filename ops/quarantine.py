@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
+from ops.terminal import visible
 from streams.clock import Clock
 from streams.domain.errors import Conflict, CorruptState, KeshikomiError
 from streams.payloads import rfc3339
@@ -81,23 +83,31 @@ def line(row: QuarantineRow) -> str:
     place = f"topic {kept.topic}" if kept.topic else "the edge"
     retried = f", put back {rfc3339(row.retried_at)}" if row.retried_at else ""
     return (
-        f"{kept.quarantine_id}  {rfc3339(kept.at)}  {kept.code} at {place}: {kept.reason}{retried}"
+        f"{kept.quarantine_id}  {rfc3339(kept.at)}  {kept.code} at {place}: "
+        f"{visible(kept.reason)}{retried}"
     )
 
 
 def page(row: QuarantineRow) -> str:
     """Everything about a row for people, ending in its bytes."""
     raw = _bytes_of(row.quarantined.raw_base64)
-    # A terminal must not obey what a stranger sent.
-    text = "".join(
-        character if character.isprintable() or character == "\n" else ascii(character)[1:-1]
-        for character in raw[:RAW_BYTES_SHOWN_MAX].decode("utf-8", "backslashreplace")
-    )
+    text = visible(raw[:RAW_BYTES_SHOWN_MAX].decode("utf-8", "backslashreplace"))
     facts = [
-        f"{name}: {value}"
+        f"{name}: {_shown(value)}"
         for name, value in as_json(row).items()
         if name not in {"raw_base64", "key"} and value not in {None, ""}
     ]
     more = len(raw) - RAW_BYTES_SHOWN_MAX
     cut = f"\n... and {more} bytes more; --json has all of them" if more > 0 else ""
     return "\n".join([*facts, f"raw ({len(raw)} bytes):", text + cut])
+
+
+def _shown(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else visible(str(value))
+
+
+def summary(kept: Sequence[QuarantineRow]) -> str:
+    """How many of them wait for a person, and how many were put back."""
+    waiting = sum(row.retried_at is None for row in kept)
+    put_back = len(kept) - waiting
+    return f"{waiting} in quarantine" + (f", {put_back} put back" if put_back else "")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from ops.children import ChildSpec
+from ops.data_directory import make_data_directory
 from ops.engines import setup
 from ops.keys import with_keys
 from ops.listening import must_be_free
@@ -39,7 +40,7 @@ def parts(settings: Settings) -> tuple[ChildSpec, ...]:
 
 def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
     """Run until a signal; true when everything ended cleanly."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_directory(settings.data)
     configure(process="up", level=settings.log_level, log_format=settings.log_format)
     logging.getLogger("keshikomi").info("starts with %r", settings)
 

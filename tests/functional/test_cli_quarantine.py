@@ -75,6 +75,7 @@ async def test_the_quarantine_is_listed_and_shown_without_obeying_it(
     assert "malformed at topic references: no such thing" in capsys.readouterr().out
     assert await asyncio.to_thread(main, ["quarantine", "show", "qtn_1"]) == 0
     shown = capsys.readouterr().out
+    assert "at: 2026-11-24T01:15:03Z" in shown
     assert "\\x1b[2J" in shown
     assert "\x1b" not in shown
     assert await asyncio.to_thread(main, ["quarantine", "show", "qtn_0"]) == 1
@@ -100,3 +101,5 @@ async def test_a_retry_puts_the_same_bytes_back_where_they_were_read_from(
     first, second = await listed(data, capsys)
     assert first["retried_at"] is not None
     assert second["retried_at"] is None
+    assert await asyncio.to_thread(main, ["quarantine", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 in quarantine, 1 put back"
