@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev stack test check lint bench lock clean
+.PHONY: help setup demo dev stack test check faults lint bench lock clean
 
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
@@ -36,14 +36,17 @@ test: lint ## Everything that `check` does, every other test, and the coverage g
 	$(BIN)/coverage report --include='streams/domain/*' --fail-under=100
 	@cat .pytest_cache/skipped.txt
 
+faults: $(STAMP) ## Kill and freeze real servers and workers under load; FAULTS=short: five minutes
+	FAULTS=$(or $(FAULTS),full) $(BIN)/pytest -s tests/faults
+
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure latency and throughput on this machine
-	$(BIN)/python -m loadtests.bench
+bench: $(STAMP) ## Measure this machine; ENGINE=real: Kafka, Cassandra and Redis beside the files
+	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded)
 
 lock: $(STAMP) ## Resolve the dependencies of pyproject.toml again, newest within its cooldown
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from faust.types import EventT, StreamT
 
 from agents.loop import Agent, FailStop, envelope_of, quarantined_of, recorded_at
-from streams.clock import Clock
 from streams.codecs import decode_archived
 from streams.domain.errors import Malformed, Unavailable
+from streams.happenings import DeliveriesStarted, DeliveryAttempted, InvoiceChanged, NoticeHeld
 from streams.ports import Archived, History
 
 BATCH_RECORDS_MAX = 500
@@ -19,6 +19,8 @@ RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 10.0
 
 Observe = Callable[[Sequence[Archived]], None]
+Publish = Callable[[Collection[str]], None]
+"""Tells those who wait of which ids something new is stored; it neither waits nor raises."""
 OnOutage = Callable[[Unavailable, float], None]
 """Told of each failed try and of the seconds until the next one."""
 
@@ -26,8 +28,8 @@ OnOutage = Callable[[Unavailable, float], None]
 def archiving(
     *,
     history: History,
-    clock: Clock,
     observe: Observe,
+    publish: Publish,
     on_outage: OnOutage,
     fail_stop: FailStop,
 ) -> Agent:
@@ -43,8 +45,9 @@ def archiving(
         )
         async for events in batches:
             try:
-                batch = [archived_of(event, clock) for event in events]
+                batch = [archived_of(event) for event in events]
                 await _store(history, batch, on_outage)
+                publish({subject for each in batch for subject in subjects_of(each)})
                 observe(batch)
             except Exception as error:
                 fail_stop("archiving", error)
@@ -53,14 +56,39 @@ def archiving(
     return agent
 
 
-def archived_of(event: EventT[bytes], clock: Clock) -> Archived:
+def archived_of(event: EventT[bytes]) -> Archived:
     """A record of history, or the quarantine of one that cannot be read."""
-    envelope = envelope_of(event, clock())
+    envelope = envelope_of(event)
     try:
         message = decode_archived(envelope.value)
     except Malformed as error:
         message = quarantined_of(envelope, error)
     return Archived(message=message, place=envelope.place, recorded_at=recorded_at(event))
+
+
+def subjects_of(archived: Archived) -> Iterator[str]:
+    """The ids that somebody may wait for and that a message has something new of."""
+    message = archived.message
+    match message:
+        case InvoiceChanged():
+            yield message.invoice_id
+            if message.request_id is not None:
+                yield message.request_id
+            if message.notice is not None:
+                yield message.notice.notice_id
+            if message.notifications:
+                yield message.merchant_id  # its feed has grown
+        case NoticeHeld():
+            if message.notifications:
+                yield message.merchant_id
+        case DeliveriesStarted():
+            # Nobody waits for the first round of a delivery: it has no id outside before.
+            yield from (each.delivery_id for each in message.deliveries if each.round)
+        case DeliveryAttempted():
+            if message.round:
+                yield message.delivery_id
+        case _:
+            pass
 
 
 async def _store(history: History, batch: Sequence[Archived], on_outage: OnOutage) -> None:

@@ -75,6 +75,16 @@ class Deadlines:
             self._watched.add(invoice_id)
             heapq.heappush(self._heap, (deadline, invoice_id, merchant_id))
 
+    def keep(self, is_ours: Callable[[InvoiceId], bool]) -> None:
+        """Forget the invoices that other workers watch from now on."""
+        self._heap = [item for item in self._heap if is_ours(item[1])]
+        heapq.heapify(self._heap)
+        self._watched = {invoice_id for _, invoice_id, _ in self._heap}
+
+    def look_again(self) -> None:
+        """Have the whole table gone through again: other invoices may be in it now."""
+        self._looked = False
+
     async def run(self) -> None:
         """Send ticks until cancelled; raises what the log raises."""
         while True:
@@ -92,7 +102,7 @@ class Deadlines:
             _, invoice_id, merchant_id = heapq.heappop(self._heap)
             self._watched.discard(invoice_id)
             if self._is_open(invoice_id):
-                tick = InvoiceDue(merchant_id=merchant_id, invoice_id=invoice_id)
+                tick = InvoiceDue(merchant_id=merchant_id, invoice_id=invoice_id, at=now)
                 ticks.append(record(INVOICES, invoice_id, tick))
         return ticks
 

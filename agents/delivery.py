@@ -9,7 +9,8 @@ from typing import Protocol
 from agents.lane import Board, CallLater, Entry, Lane, Later, Limits, Standing, State, Timer
 from streams.clock import Clock, monotonic_seconds
 from streams.domain.delivery import Attempt, Delivery, Endpoint
-from streams.domain.ids import DeliveryId, EndpointId
+from streams.domain.ids import DeliveryId, EndpointId, MerchantId
+from streams.hints import Standings
 from streams.messages import AttemptMade
 
 STOP_SECONDS_MAX = 5.0
@@ -50,6 +51,7 @@ class DeliveryLanes:
         fraction: Callable[[], float],
         fail_stop: Callable[[str], None],
         observe: Callable[[Delivery, Attempt], None] = lambda _delivery, _attempt: None,
+        standings: Standings | None = None,
         limits: Limits | None = None,
         call_later: CallLater | None = None,
         monotonic: Callable[[], float] = monotonic_seconds,
@@ -57,6 +59,7 @@ class DeliveryLanes:
         self._send, self._open_secret, self._publish = send, open_secret, publish
         self._clock, self._fraction, self._monotonic = clock, fraction, monotonic
         self._fail_stop, self._observe = fail_stop, observe
+        self._standings = standings
         self._limits = limits or Limits()
         self._call_later = call_later
         self._board = Board(self._limits)
@@ -93,7 +96,7 @@ class DeliveryLanes:
         """Register, change, enable or disable an endpoint; a disabled one collects."""
         lane = self._lane(endpoint.endpoint_id)
         if lane.endpoint is not None and lane.endpoint.url != endpoint.url:
-            self._board.stand(lane, Standing.FRESH)  # another server, nothing known of it
+            self._stand(lane, Standing.FRESH)  # another server, nothing known of it
         lane.endpoint = endpoint
         self._board.enlist(lane)
         self._pump()
@@ -108,15 +111,44 @@ class DeliveryLanes:
             self._forget(entry)
         self._later.sweep()
 
+    def keep(self, is_ours: Callable[[MerchantId], bool]) -> None:
+        """Forget the merchants that another worker delivers to from now on.
+
+        An attempt under way ends as it ends, and its result is published: whoever has the
+        merchant reads it from the log.
+        """
+        for entry in list(self._known.values()):
+            if not is_ours(entry.delivery.merchant_id):
+                self._forget(entry)
+        for endpoint_id, lane in list(self._lanes.items()):
+            if lane.endpoint is not None and not is_ours(lane.endpoint.merchant_id):
+                lane.endpoint = None
+                del self._lanes[endpoint_id]
+        self._later.sweep()
+
+    async def recall(self) -> None:
+        """Learn how endpoints stood with whoever sent to them before, within a bound of time."""
+        if self._standings is None:
+            return
+        fresh = [name for name, lane in self._lanes.items() if lane.standing is Standing.FRESH]
+        for endpoint_id, word in (await self._standings.get(fresh)).items():
+            lane = self._lanes.get(endpoint_id)
+            if lane is not None and lane.standing is Standing.FRESH and word in set(Standing):
+                self._board.stand(lane, Standing(word))
+
     # --- life
 
     async def start(self) -> None:
-        """Begin to send what was offered, also before."""
+        """Begin to send what was offered, also before; again after a `pause`."""
         if self._call_later is None:
             self._call_later = asyncio.get_running_loop().call_later
         self._is_running = True
         self._later.start(self._call_later)
         self._pump()
+
+    def pause(self) -> None:
+        """Begin nothing more until `start` is called again; what is under way goes on."""
+        self._is_running = False
 
     async def stop(self, *, seconds_max: float = STOP_SECONDS_MAX) -> None:
         """Begin nothing more and wait, within a bound, for what is under way."""
@@ -217,7 +249,7 @@ class DeliveryLanes:
         del self._flights[entry]
         lane.overdue -= entry.is_overdue
         self._board.release(lane)
-        self._board.stand(lane, lane.standing_after(attempt, self._limits))
+        self._stand(lane, lane.standing_after(attempt, self._limits))
         entry.state = State.AWAITING
         if entry.successor is not None:
             entry.state = State.DROPPED
@@ -233,6 +265,11 @@ class DeliveryLanes:
             # An attempt that cannot be recorded, or a bug: nothing may go on as if all were well.
             self._is_running = False
             self._fail_stop(f"a delivery attempt could not be completed: {error!r}")
+
+    def _stand(self, lane: Lane, standing: Standing) -> None:
+        self._board.stand(lane, standing)
+        if self._standings is not None and lane.endpoint is not None:
+            self._standings.put(lane.endpoint.endpoint_id, standing)
 
     # --- attempts that take long
 
@@ -252,5 +289,5 @@ class DeliveryLanes:
             if not entry.is_overdue:
                 entry.is_overdue = True
                 entry.lane.overdue += 1
-                self._board.stand(entry.lane, entry.lane.standing_when_slow())
+                self._stand(entry.lane, entry.lane.standing_when_slow())
         self._pump()

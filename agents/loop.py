@@ -13,7 +13,7 @@ import orjson
 from faust.types import EventT, StreamT
 
 from agents.step import Envelope, Result, Step, record
-from streams.clock import Clock, monotonic_seconds
+from streams.clock import monotonic_seconds
 from streams.domain.errors import RemoteError
 from streams.domain.ids import MerchantId, NoticeId, derive
 from streams.happenings import Quarantined
@@ -49,7 +49,6 @@ def looped(
     step: Step,
     *,
     units: Callable[[], Units],
-    clock: Clock,
     report: Report,
     fail_stop: FailStop,
 ) -> Agent:
@@ -67,7 +66,7 @@ def looped(
             assert event is not None, "an agent reads a topic, where every value has its event"
             try:
                 await units().room()
-                _process(stage, step, event, units=units(), clock=clock, report=report)
+                _process(stage, step, event, units=units(), report=report)
             except Exception as error:
                 fail_stop(stage, error)
                 raise
@@ -78,11 +77,9 @@ def looped(
     return agent
 
 
-def _process(
-    stage: str, step: Step, event: EventT[bytes], *, units: Units, clock: Clock, report: Report
-) -> None:
+def _process(stage: str, step: Step, event: EventT[bytes], *, units: Units, report: Report) -> None:
     began = monotonic_seconds()
-    envelope = envelope_of(event, clock())
+    envelope = envelope_of(event)
     try:
         with units.unit(event.message) as unit:
             result = step(envelope)
@@ -96,20 +93,20 @@ def _process(
     report(stage, envelope, result, monotonic_seconds() - began)
 
 
-def envelope_of(event: EventT[bytes], now: datetime) -> Envelope:
+def envelope_of(event: EventT[bytes]) -> Envelope:
     """A Faust event as the envelope that a step reads."""
     message = event.message
     return Envelope(
         key=message.key or b"",
         value=message.value or b"",
         place=Place(topic=message.topic, partition=message.partition, offset=message.offset),
-        now=now,
+        now=recorded_at(event),
         traceparent=_traceparent(message.headers),
     )
 
 
 def recorded_at(event: EventT[bytes]) -> datetime:
-    """The time that the log gave the record."""
+    """The time that the log gave the record, in whole milliseconds: a replay finds the same."""
     return datetime.fromtimestamp(event.message.timestamp, UTC)
 
 

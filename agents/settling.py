@@ -65,7 +65,7 @@ def settling(*, invoices: Invoices, watch: Watch) -> Step:
             invoice, result = _happen(before, message, envelope)
         if invoice is not before:
             invoices[envelope.key] = invoice
-        # A tick is early when clocks differ; it is spent, so another one is asked for.
+        # A tick that came early is spent, so another one is asked for.
         if invoice is not before or result.outcome == NOT_DUE:
             terms = invoice.terms
             if awaits_deadline(state_of(terms, invoice.journal)):
@@ -115,7 +115,7 @@ def _happen(
             decided_cancel = cancel(invoice, cancelled)
             return _told(invoice, decided_cancel, envelope, request_id=message.request_id)
         case InvoiceDue():
-            passed = DeadlinePassed(at=envelope.now, source=envelope.source)
+            passed = DeadlinePassed(at=message.at, source=envelope.source)
             return _told(invoice, pass_deadline(invoice, passed), envelope, request_id=None)
 
 

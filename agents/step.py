@@ -13,7 +13,11 @@ from streams.topics import Topic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """One record as a step sees it; `now` is when the step began."""
+    """One record as a step sees it.
+
+    `now` is when the log took the record, never the worker's clock: a step that is made again
+    after a crash must say the same again, byte for byte.
+    """
 
     key: bytes
     value: bytes

@@ -52,6 +52,8 @@ def make_runner(app: web.Application) -> web.AppRunner:
 async def _run(app: web.Application) -> AsyncIterator[None]:
     services: Services = app[SERVICES]
     await services.directory.start()
+    for heard in (services.watcher.heard, services.lookout.heard):
+        services.ports.signals.listen(heard)
     yield
     await services.watcher.close()
     await services.directory.close()

@@ -8,7 +8,6 @@ from api.endpoints import attempt_shown
 from api.errors import Problem, not_found
 from api.requests import DeliveriesQuery, Nothing
 from api.tracing import TRACEPARENT, trace_headers
-from api.waiting import look_until
 from streams.codecs import encode
 from streams.domain.delivery import Delivery
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
@@ -49,7 +48,8 @@ async def resend_delivery(call: Call[Nothing, Nothing]) -> Answer:
         return seen if seen.round >= again.round else None
 
     limit = call.services.ports.limits.effect_seconds_max
-    return answer(202, _shown(await look_until(started, seconds_max=limit) or row))
+    seen = await call.services.lookout.until(row.delivery_id, started, seconds_max=limit)
+    return answer(202, _shown(seen or row))
 
 
 async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:

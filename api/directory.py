@@ -43,6 +43,8 @@ class Directory:
         self._position = 0
         self._reading = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
+        self._asked: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
         self.changing = asyncio.Lock()
         """Held while a change is decided from what is known and then written."""
 
@@ -104,7 +106,17 @@ class Directory:
     # -- following
 
     async def catch_up(self) -> None:
-        """Read everything that is durable now."""
+        """Read everything that is durable now; those who come at once share a question."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._catch_up(self._asked), name="catching up")
+            self._next.add_done_callback(_told)
+        await asyncio.shield(self._next)
+
+    async def _catch_up(self, before: asyncio.Task[None] | None) -> None:
+        """Ask after the question before: whoever comes later needs the next answer."""
+        if before is not None:
+            await asyncio.wait([before])
+        self._asked, self._next = self._next, None
         await self._read_to(await self._tail.end(DIRECTORY.name, PARTITION))
 
     async def start(self) -> None:
@@ -161,6 +173,12 @@ class Directory:
         self._of_merchant.setdefault(_merchant_of(row), {})[row_id] = row
         if isinstance(row, KeySet):
             self._keys[row.key_hash] = row
+
+
+def _told(asked: asyncio.Task[None]) -> None:
+    """It may be that whoever asked has gone: then nobody else looks at what went wrong."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _decoded(value: bytes) -> DirectoryMessage:

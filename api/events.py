@@ -20,6 +20,8 @@ SETTLING_TIME = timedelta(seconds=1)
 
 async def list_events(call: Call[None, EventsQuery]) -> Answer:
     ports, query = call.services.ports, call.query
+    if query.wait:
+        await _wait(call)
     # Asked before the page is read, so what is promised as complete is on the pages.
     complete_up_to = await _complete_up_to(ports, call.merchant_id)
     rows, cursor = await ports.history.events(
@@ -31,6 +33,22 @@ async def list_events(call: Call[None, EventsQuery]) -> Answer:
         "complete_up_to": complete_up_to,
     }
     return answer(200, page)
+
+
+async def _wait(call: Call[None, EventsQuery]) -> None:
+    """Return when the page has an event, or after the time that the caller wants to wait."""
+    history, query = call.services.ports.history, call.query
+    place = query.after
+
+    async def look() -> bool | None:
+        nonlocal place
+        rows, cursor = await history.events(
+            call.merchant_id, after=place, types=query.types, limit=1
+        )
+        place = cursor or place
+        return True if rows else None
+
+    await call.services.lookout.until(call.merchant_id, look, seconds_max=query.wait)
 
 
 async def get_event(call: Call[None, Nothing]) -> Answer:

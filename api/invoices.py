@@ -10,7 +10,6 @@ from api.call import Answer, Call, answer
 from api.errors import Problem, come_back, not_found
 from api.requests import InvoiceQuery, InvoiceRequest, InvoicesQuery, Nothing
 from api.tracing import trace_headers
-from api.waiting import look_until
 from streams.codecs import encode
 from streams.domain.ids import InvoiceId
 from streams.domain.invoice import InvoiceStatus
@@ -66,7 +65,8 @@ async def cancel_invoice(call: Call[Nothing, Nothing]) -> Answer:
     await ports.appender.append(
         [Record(topic=INVOICES.name, key=key, value=encode(command), headers=headers)]
     )
-    refused = await look_until(
+    refused = await call.services.lookout.until(
+        command.request_id,
         lambda: ports.history.command(command.request_id),
         seconds_max=ports.limits.effect_seconds_max,
     )

@@ -12,6 +12,7 @@ from connectors.channel import Channel
 from connectors.sealing import Sealer
 from streams.clock import Clock
 from streams.domain.delivery import Attempt
+from streams.hints import Signals
 from streams.ports import Appender, History, Tail
 
 BODY_BYTES_MAX = 256 * 1024
@@ -83,6 +84,7 @@ class ApiPorts:
     history: History
     channels: Mapping[str, Channel]
     cache: Cache
+    signals: Signals
     sealer: Sealer
     clock: Clock
     admin_key_hash: str

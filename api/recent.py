@@ -12,7 +12,8 @@ from streams.domain.errors import Unavailable
 from streams.domain.ids import NoticeId
 from streams.ports import History
 
-RECENT_MAX = 100_000
+RECENT_MAX = 20_000
+"""A minute at 300/s, more than history lags behind: what is older, history knows."""
 HISTORY_SECONDS_MAX = 0.25
 """Intake does not depend on history: what it does not say in time is taken as new."""
 HISTORY_REST_SECONDS = 1.0

@@ -48,8 +48,12 @@ class Registrar:
         """The invoice as it stands now, and whether it is new."""
         terms = self._terms(asked, merchant)
         tied = await self._tied(asked, merchant.merchant_id, terms)
-        row = await self._claim(asked, terms, tied)
-        await self._ports.appender.append(await self._records(row, headers))
+        row, claimed = await self._claim(asked, terms, tied)
+        if not row.created:
+            registered = await self._ports.history.terms_of(row.invoice_id)
+            assert registered is not None, "it was registered before"
+            claimed = registered
+        await self._ports.appender.append(_records(row, claimed, headers))
         return row, row.created
 
     def _terms(self, asked: InvoiceRequest, merchant: MerchantSet) -> InvoiceTerms:
@@ -81,18 +85,22 @@ class Registrar:
 
     async def _claim(
         self, asked: InvoiceRequest, terms: InvoiceTerms, tied: Sequence[Tied]
-    ) -> InvoiceRow:
+    ) -> tuple[InvoiceRow, InvoiceTerms]:
+        """The invoice's row, and the terms as this call claimed them."""
         content = content_of(asked)
         for _ in range(ATTEMPTS_MAX):
             shown = replace(terms, references=tuple(each.shown for each in tied))
+            claimed = replace(terms, references=tuple(each.claimed for each in tied))
             try:
-                return await self._ports.history.register_invoice(
-                    replace(terms, references=tuple(each.claimed for each in tied)),
+                row = await self._ports.history.register_invoice(
+                    claimed,
                     content=content,
                     shown=orjson.dumps(full_invoice_object(Invoice(terms=shown))).decode(),
                 )
             except Conflict:
                 tied = await self._redrawn(asked, terms, tied)
+            else:
+                return row, claimed
         raise come_back(503, "no free payment number was found")
 
     async def _redrawn(
@@ -114,30 +122,29 @@ class Registrar:
                 redrawn.append(self._issuer.draw(next_draw, asked, terms.invoice_id))
         return redrawn
 
-    async def _records(self, row: InvoiceRow, headers: Headers) -> list[Record]:
-        claimed = await self._ports.history.terms_of(row.invoice_id)
-        assert claimed is not None, "it was registered a moment ago"
-        terms = replace(claimed, references=shown_references(row.shown))
-        issued = encode(ReferenceIssued(merchant_id=row.merchant_id, invoice_id=row.invoice_id))
-        # The invoice comes first: a reference that is resolved before its invoice is registered
-        # would lead a notice to nobody.
-        return [
+
+def _records(row: InvoiceRow, claimed: InvoiceTerms, headers: Headers) -> list[Record]:
+    terms = replace(claimed, references=shown_references(row.shown))
+    issued = encode(ReferenceIssued(merchant_id=row.merchant_id, invoice_id=row.invoice_id))
+    # The invoice comes first: a reference that is resolved before its invoice is registered
+    # would lead a notice to nobody.
+    return [
+        Record(
+            topic=INVOICES.name,
+            key=row.invoice_id.encode(),
+            value=encode(InvoiceRegistered(terms=terms)),
+            headers=headers,
+        ),
+        *(
             Record(
-                topic=INVOICES.name,
-                key=row.invoice_id.encode(),
-                value=encode(InvoiceRegistered(terms=terms)),
+                topic=REFERENCES.name,
+                key=reference_key(reference.account_id, reference.value),
+                value=issued,
                 headers=headers,
-            ),
-            *(
-                Record(
-                    topic=REFERENCES.name,
-                    key=reference_key(reference.account_id, reference.value),
-                    value=issued,
-                    headers=headers,
-                )
-                for reference in claimed.references
-            ),
-        ]
+            )
+            for reference in claimed.references
+        ),
+    ]
 
 
 def content_of(asked: InvoiceRequest) -> str:

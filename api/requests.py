@@ -157,9 +157,13 @@ class InvoiceQuery(Request):
 
 
 class EventsQuery(PageQuery):
-    """Which events; `types` are names or patterns, separated by commas."""
+    """Which events, and how long to wait until there are any.
+
+    `types` are names or patterns, separated by commas.
+    """
 
     types: TypesInQuery = ()
+    wait: WaitSeconds = 0
 
 
 class DeliveriesQuery(PageQuery):

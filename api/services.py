@@ -16,7 +16,7 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.recent import Recent
 from api.registration import Registrar
-from api.waiting import StatusWatcher
+from api.waiting import Lookout, StatusWatcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Services:
     configs: AccountConfigs
     recent: Recent
     watcher: StatusWatcher
+    lookout: Lookout
     metrics: ApiMetrics
     registrar: Registrar
     appends: WatchedAppender
@@ -55,7 +56,8 @@ def build_services(ports: ApiPorts, openapi: bytes) -> Services:
         idempotency=Idempotency(cache=ports.cache, sealer=ports.sealer, clock=ports.clock),
         configs=configs,
         recent=Recent(),
-        watcher=StatusWatcher(ports.history),
+        watcher=StatusWatcher(ports.history, ports.signals),
+        lookout=Lookout(ports.signals),
         metrics=ApiMetrics(ports.registry),
         registrar=Registrar(ports=ports, directory=directory, configs=configs),
         appends=appends,

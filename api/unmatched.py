@@ -8,7 +8,6 @@ from api.errors import come_back, not_found, wrong
 from api.invoices import shown as invoice_shown
 from api.requests import AssignRequest, Nothing, PageQuery
 from api.tracing import trace_headers
-from api.waiting import look_until
 from streams.codecs import encode
 from streams.domain.ids import InvoiceId, NoticeId
 from streams.domain.invoice import Assignment
@@ -37,7 +36,8 @@ async def assign_notice(call: Call[AssignRequest, Nothing]) -> Answer:
         now = await ports.history.waiting_notice(call.merchant_id, waiting.notice.notice_id)
         return True if now is None else None
 
-    if not await look_until(settled, seconds_max=ports.limits.effect_seconds_max):
+    limit, notice_id = ports.limits.effect_seconds_max, waiting.notice.notice_id
+    if not await call.services.lookout.until(notice_id, settled, seconds_max=limit):
         raise come_back(503, "the decision was taken and is not carried out yet")
     told = {
         "notice_id": waiting.notice.notice_id,

@@ -1,10 +1,11 @@
 """Measures the whole product on this machine, and checks after each phase that it told the truth.
 
-    python -m loadtests.bench [--quick] [--only PHASE ...] [--seconds N] [--json FILE]
+    python -m loadtests.bench [--engine embedded|real] [--quick] [--only PHASE ...] [--json FILE]
 
 The product runs as `keshikomi up` in a temporary directory, the receiver of its webhooks in a
 process of its own, the generator in this one; all share the cores of this machine, and nothing
-leaves it.
+leaves it. With `--engine real` so do a Kafka broker, a Cassandra node and a Redis, which are
+started for each phase; the embedded engines are measured beside them unless `--alone` is given.
 Exit status 1 when a notice was not told exactly as it must be, or when the generator was the
 bottleneck, so that a figure means nothing.
 """
@@ -17,30 +18,38 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 import uvloop
 
-from loadtests.phases import ON_REQUEST, PHASES, QUICK, Bench, Plan
+from loadtests.engines import ENGINES
+from loadtests.phases import ON_REQUEST, PHASES, QUICK, Bench, Plan, on_real_engines
 from loadtests.report import Measured, machine, machine_lines, table
 from loadtests.verify import shown
 
 HEAD = ("", "accepted", "p50 ms", "p95 ms", "p99 ms", "max ms", "lag p99", "drained s", "keeps up")
 PARTS = ("accepted", "received", "matched", "told")
 
+Results = Mapping[str, Mapping[str, Measured]]
+"""What was measured, by engine and phase."""
+
 
 def main() -> int:
     """Measure and print; 0 when everything was true."""
     given = _arguments()
-    plan = _plan(given)
+    say = partial(print, flush=True)
     with tempfile.TemporaryDirectory(prefix="keshikomi-bench-") as folder:
         facts = machine(Path(folder))
         _print_all(machine_lines(facts))
-        bench = Bench(folder=Path(folder), plan=plan, say=lambda line: print(line, flush=True))
-        results = uvloop.run(_measure(bench, _phases(given)))
-    wrong = [*bench.faults, *_bottlenecks(results)]
+        benches = [
+            Bench(folder=Path(folder) / name, plan=_plan(given, name), say=say, engine=name)
+            for name in _engines(given)
+        ]
+        results = {each.engine: uvloop.run(_measure(each, _phases(given))) for each in benches}
+    wrong = [fault for each in benches for fault in each.faults] + _bottlenecks(results)
     _print_all(["", *_lines(results), "", *_verdict(wrong)])
     if given.json:
         document = {"machine": facts, "results": results, "faults": wrong}
@@ -49,9 +58,10 @@ def main() -> int:
 
 
 async def _measure(bench: Bench, names: list[str]) -> dict[str, Measured]:
+    bench.folder.mkdir()
     results: dict[str, Measured] = {}
     for name in names:
-        print(f"\n{name}: {(PHASES[name].__doc__ or '').strip()}", flush=True)
+        print(f"\n{bench.engine} {name}: {(PHASES[name].__doc__ or '').strip()}", flush=True)
         begun = time.perf_counter()
         results[name] = await PHASES[name](bench)
         print(f"  took {time.perf_counter() - begun:.0f} s", flush=True)
@@ -60,6 +70,8 @@ async def _measure(bench: Bench, names: list[str]) -> dict[str, Measured]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the whole product on this machine.")
+    parser.add_argument("--engine", choices=list(ENGINES), default="embedded", help="what is below")
+    parser.add_argument("--alone", action="store_true", help="the real engines by themselves")
     parser.add_argument("--quick", action="store_true", help="a smoke of about a minute")
     parser.add_argument("--only", choices=list(PHASES), action="append", help="this phase alone")
     parser.add_argument("--seconds", type=float, help="how long each load is")
@@ -76,8 +88,14 @@ def _phases(given: argparse.Namespace) -> list[str]:
     return [name for name in PHASES if name not in left_out]
 
 
-def _plan(given: argparse.Namespace) -> Plan:
+def _engines(given: argparse.Namespace) -> list[str]:
+    return list(ENGINES) if given.engine == "real" and not given.alone else [given.engine]
+
+
+def _plan(given: argparse.Namespace, engine: str) -> Plan:
     plan = QUICK if given.quick else Plan()
+    if engine == "real":
+        plan = on_real_engines(plan)
     if given.seconds:
         plan = replace(
             plan,
@@ -94,27 +112,32 @@ def _plan(given: argparse.Namespace) -> Plan:
 # --- what was found, in lines
 
 
-def _loads(results: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
-    for rate, figures in results.get("latency", {}).items():
+def _loads(phases: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
+    for rate, figures in phases.get("latency", {}).items():
         yield f"latency {rate}", figures
-    if "sustained" in results:
-        yield f"sustained {results['sustained']['rate']:g}/s", results["sustained"]
-    if "soak" in results:
-        yield f"soak {results['soak']['rate']:g}/s", results["soak"]
-    for figures in results.get("search", {}).get("tries", []):
+    if "sustained" in phases:
+        yield f"sustained {phases['sustained']['rate']:g}/s", phases["sustained"]
+    if "soak" in phases:
+        yield f"soak {phases['soak']['rate']:g}/s", phases["soak"]
+    for figures in phases.get("search", {}).get("tries", []):
         yield f"search {figures['rate']:g}/s", figures
 
 
-def _bottlenecks(results: Mapping[str, Measured]) -> list[str]:
+def _bottlenecks(results: Results) -> list[str]:
     return [
-        f"{name}: the generator was late by {figures['generator_lag_ms']['p99']} ms (p99)"
-        for name, figures in _loads(results)
+        f"{engine} {name}: the generator was late by {figures['generator_lag_ms']['p99']} ms (p99)"
+        for engine, phases in results.items()
+        for name, figures in _loads(phases)
         if figures["generator_was_the_bottleneck"] and not name.startswith("search")
     ]
 
 
-def _lines(results: Mapping[str, Measured]) -> Iterator[str]:
-    loads = list(_loads(results))
+def _lines(results: Results) -> Iterator[str]:
+    loads = [
+        (f"{engine} {name}", figures)
+        for engine, phases in results.items()
+        for name, figures in _loads(phases)
+    ]
     if loads:
         yield "from the notice's intended time to the webhook's arrival"
         yield from table([HEAD, *(_load_row(name, figures) for name, figures in loads)])
@@ -122,22 +145,26 @@ def _lines(results: Mapping[str, Measured]) -> Iterator[str]:
         yield "the parts of the way, p50 and p99 in ms: notice answered; received by the API,"
         yield "then matched, then told (their sum is the whole way; whole ms in the payload)"
         yield from table([("", *PARTS), *(_stage_row(name, each) for name, each in loads)])
+    for engine, phases in results.items():
+        yield from _engine_lines(engine, phases)
+
+
+def _engine_lines(engine: str, phases: Mapping[str, Measured]) -> Iterator[str]:
+    loads = list(_loads(phases))
+    if loads:
         yield ""
-        yield "CPU ms for each accepted notice, and memory in MB at the end (most)"
+        yield f"{engine}: CPU ms for each accepted notice, and memory in MB at the end (most)"
         names = list(loads[0][1]["cpu_ms_per_notice"])
         yield from table([("", *names), *(_process_row(each, names) for each in loads)])
     for name in ("start", "isolation", "restart"):
-        if name in results:
-            yield ""
-            yield f"{name}: {orjson.dumps(results[name]).decode()}"
-    if "soak" in results:
-        yield ""
-        yield "soak, MB by the minute:"
-        for process, minutes in results["soak"]["memory_mb_by_minute"].items():
+        if name in phases:
+            yield f"{engine} {name}: {orjson.dumps(phases[name]).decode()}"
+    if "soak" in phases:
+        yield f"{engine} soak, MB by the minute:"
+        for process, minutes in phases["soak"]["memory_mb_by_minute"].items():
             yield f"  {process}: {' '.join(map(str, minutes))}"
-    if "search" in results:
-        yield ""
-        yield f"the highest rate that holds: {results['search']['highest_that_holds']:g}/s"
+    if "search" in phases:
+        yield f"{engine}: the highest rate that holds: {phases['search']['highest_that_holds']:g}/s"
 
 
 def _load_row(name: str, figures: Measured) -> list[object]:

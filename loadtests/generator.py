@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -186,6 +186,8 @@ class Offered:
     answered_ns: list[int]
     statuses: list[int]
     bodies: list[bytes] = field(repr=False)
+    refused: Counter[int] = field(default_factory=Counter)
+    """What was answered to requests that were offered again, by status."""
 
     @property
     def accepted(self) -> list[int]:

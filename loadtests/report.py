@@ -127,7 +127,7 @@ def process_figures(load: Load, accepted: int) -> Measured:
         name: round(seconds / max(accepted, 1) * 1_000, 3)
         for name, seconds in load.watch.cpu_seconds.items()
     }
-    ours = sum(ms for name, ms in cpu.items() if name not in {"receiver", "generator"})
+    ours = sum(ms for name, ms in cpu.items() if name not in load.around)
     memory = {
         name: {"begin": values[0], "end": values[-1], "most": max(values)}
         for name, values in load.watch.memory_mb.items()

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
+from loadtests.engines import Engines
 from loadtests.generator import Client, Offered, http_request, offer
+from loadtests.insisting import insist
 from loadtests.merchants import TOLD, Merchant
 from loadtests.processes import Watch, tree
-from loadtests.verify import Arrival, check_audit, check_feed, check_webhooks, read_dump
+from loadtests.refusing import Refused
+from loadtests.verify import Arrival, read_dump
 from ops.demo_product import Product, start
 from ops.settings import SUPERVISED_BY
 from streams.clock import system_clock
@@ -37,9 +39,9 @@ REGISTERING_AT_ONCE = 32
 QUIET_SECONDS_MAX = 300.0
 STALLED_SECONDS_MAX = 40.0
 POLL_SECONDS = 0.25
+PATIENCE_SECONDS_MAX = 30.0
 GAUGE_SECONDS = 1.2
 """The gauges of the product are a second old at most."""
-PAGE = 250
 LAG = re.compile(r"^keshikomi_lag_records\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -54,15 +56,24 @@ class Load:
     wall_offset_ns: int
     drained_seconds: float
     watch: Watch
+    around: frozenset[str]
+    """Processes that are no part of the product."""
+    repeats: int = 0
+    """Webhooks that came again."""
 
 
 class World:
     """A running product, its receiver, and the merchants that were made for this run."""
 
     def __init__(
-        self, *, product: Product, sink: asyncio.subprocess.Process, sink_port: int
+        self,
+        *,
+        product: Product,
+        sink: asyncio.subprocess.Process,
+        sink_port: int,
+        engines: Engines,
     ) -> None:
-        self.product, self.sink = product, sink
+        self.product, self.sink, self.engines = product, sink, engines
         self._sink_port = sink_port
         self.client = Client(product.port)
         self.receiver = Client(sink_port, connections_max=2)
@@ -83,9 +94,20 @@ class World:
         if not 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
             shown = answer.decode(errors="replace")[:500]
             log = self.product.log_tail() if status >= 500 else ""  # noqa: PLR2004  # its own fault
-            raise RuntimeError(f"{method} {path}: {status} {shown}\n{log}")
+            raise Refused(status, f"{method} {path}: {status} {shown}\n{log}")
         said: dict[str, Any] = orjson.loads(answer)
         return said
+
+    async def patient_call(self, path: str, key: str) -> dict[str, Any]:
+        """A GET that is asked again while the answer is 503, as any reader does, within a bound."""
+        begun = time.perf_counter()
+        while True:
+            try:
+                return await self.call("GET", path, key=key)
+            except Refused as error:
+                if error.status != 503 or time.perf_counter() - begun > PATIENCE_SECONDS_MAX:  # noqa: PLR2004  # unavailable, in HTTP
+                    raise
+            await asyncio.sleep(POLL_SECONDS)
 
     async def add_merchant(self, path: str) -> Merchant:
         """A merchant whose server is the receiver at this path."""
@@ -166,13 +188,23 @@ class World:
             owners.append(merchant)
         return requests, references, owners
 
-    async def load(self, rate: float, seconds: float) -> Load:
-        """Offer notices at a rate, then wait until everything that was accepted has been told."""
+    def next_notice(self) -> tuple[Merchant, str, bytes]:
+        """The request that pays the next invoice, with its merchant and its reference."""
+        (request,), (reference,), (owner,) = self.notices(1)
+        return owner, reference, request
+
+    async def load(self, rate: float, seconds: float, *, insisting: bool = False) -> Load:
+        """Offer notices at a rate, then wait until everything that was accepted has been told.
+
+        With `insisting`, what was not accepted is offered again until it is, as providers do.
+        """
         requests, references, owners = self.notices(int(rate * seconds))
         seen = len(self.arrivals)
         offset_ns = int(system_clock().timestamp() * 1e9) - time.perf_counter_ns()
         async with Watch(self.processes()) as watch:
             offered = await offer(self.client, requests, rate)
+            if insisting:
+                await insist(self.client, requests, offered)
             for place, status in enumerate(offered.statuses):
                 sent = owners[place].uncertain if not status else owners[place].accepted
                 if not status or 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
@@ -180,7 +212,7 @@ class World:
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
-        arrivals = await self._arrivals(seen)
+        arrivals = await self.new_arrivals(seen)
         self.arrivals += arrivals
         first: dict[str, Arrival] = {}
         for arrival in arrivals:
@@ -193,6 +225,8 @@ class World:
             wall_offset_ns=offset_ns,
             drained_seconds=drained_seconds,
             watch=watch,
+            around=frozenset(self.around()),
+            repeats=len(arrivals) - len(first),
         )
 
     async def _told(self) -> None:
@@ -207,7 +241,7 @@ class World:
                 had, since = has, time.perf_counter()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _arrivals(self, first: int) -> list[Arrival]:
+    async def new_arrivals(self, first: int) -> list[Arrival]:
         """What came from this place on."""
         found: list[Arrival] = []
         while True:
@@ -225,41 +259,11 @@ class World:
 
     def processes(self) -> dict[str, int]:
         """Every process of the run by name."""
-        product = tree(self.product.process.pid)
-        return {**product, "receiver": self.sink.pid, "generator": os.getpid()}
+        return {**tree(self.product.process.pid), **self.around()}
 
-    # --- the truth
-
-    async def faults(self) -> list[str]:
-        """Everything that is not as it must be after all loads so far."""
-        await self.quiet()
-        self.arrivals += await self._arrivals(len(self.arrivals))
-        by_path: dict[str, list[Arrival]] = {}
-        for arrival in self.arrivals:
-            by_path.setdefault(arrival.path, []).append(arrival)
-        found: list[str] = []
-        for merchant in self.merchants:
-            expected = merchant.expected()
-            arrivals = by_path.pop(merchant.path, [])
-            found += check_webhooks(expected, arrivals)
-            found += check_feed(expected, await self.feed(merchant), arrivals)
-        found += [f"{path}: no merchant has this server" for path in by_path]
-        accepted = sum(len(merchant.accepted) for merchant in self.merchants)
-        uncertain = sum(len(merchant.uncertain) for merchant in self.merchants)
-        found += check_audit(await self.product.audit(), accepted, uncertain=uncertain)
-        return found
-
-    async def feed(self, merchant: Merchant) -> list[dict[str, Any]]:
-        """All of a merchant's pull feed."""
-        events: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            cursor = f"&after={quote(after)}" if after else ""
-            page = await self.call("GET", f"/v1/events?limit={PAGE}{cursor}", key=merchant.api_key)
-            events += page["data"]
-            if not page["data"] or not page["next"]:
-                return events
-            after = page["next"]
+    def around(self) -> dict[str, int]:
+        """The processes that are no part of the product."""
+        return {**self.engines.processes(), "receiver": self.sink.pid, "generator": os.getpid()}
 
     async def close(self) -> None:
         """End everything."""
@@ -271,7 +275,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, name: str, *, merchants: Sequence[str]) -> AsyncIterator[World]:
+async def world(
+    folder: Path, name: str, *, merchants: Sequence[str], engines: Engines
+) -> AsyncIterator[World]:
     """A ready product in a directory of its own, with merchants whose servers are at the paths."""
     sink = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "loadtests.sink"),
@@ -280,8 +286,9 @@ async def world(folder: Path, name: str, *, merchants: Sequence[str]) -> AsyncIt
     )
     assert sink.stdout is not None
     sink_port = int(await sink.stdout.readline())
-    product = await start(folder / name, environment={**os.environ, **ENVIRONMENT})
-    made = World(product=product, sink=sink, sink_port=sink_port)
+    environment = {**os.environ, **ENVIRONMENT, **engines.environment}
+    product = await start(folder / name, environment=environment)
+    made = World(product=product, sink=sink, sink_port=sink_port, engines=engines)
     try:
         await product.wait_ready()
         for path in merchants:

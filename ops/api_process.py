@@ -16,7 +16,7 @@ from connectors.cache.redis import RedisCache
 from connectors.cache.sqlite import SqliteCache
 from connectors.channel import load_channels
 from connectors.sealing import Sealer
-from ops.engines import open_log, open_the_history, setup
+from ops.engines import open_log, open_the_history, open_the_signals, setup
 from ops.metrics_files import metrics_text
 from ops.process import (
     make_sender,
@@ -47,35 +47,39 @@ async def serve_api(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as ends:
         log = open_log(settings)
         ends.push_async_callback(log.close)
-        app = make_app(
-            ApiPorts(
-                appender=log.appender,
-                tail=log.tail,
-                history=history,
-                channels=load_channels(),
-                cache=cache,
-                sealer=Sealer(settings.master_keys),
-                clock=system_clock,
-                admin_key_hash=hashlib.sha256(settings.admin_key.encode()).hexdigest(),
-                webhooks=sender,
-                allow_private_endpoints=settings.allow_private_endpoints,
-                limits=_api_limits(settings),
-                registry=REGISTRY,
-                metrics_text=metrics_text,
-                version=product_version(),
-            )
+        signals = open_the_signals(settings)
+        ends.push_async_callback(signals.close)
+        ports = ApiPorts(
+            appender=log.appender,
+            tail=log.tail,
+            history=history,
+            channels=load_channels(),
+            cache=cache,
+            signals=signals,
+            sealer=Sealer(settings.master_keys),
+            clock=system_clock,
+            admin_key_hash=hashlib.sha256(settings.admin_key.encode()).hexdigest(),
+            webhooks=sender,
+            allow_private_endpoints=settings.allow_private_endpoints,
+            limits=_api_limits(settings),
+            registry=REGISTRY,
+            metrics_text=metrics_text,
+            version=product_version(),
         )
-        runner = make_runner(app)
-        await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port, backlog=LISTEN_BACKLOG).start()
-        settle_memory()
-        share_the_interpreter()
-        report_ready()
-        await stop_signal()
-        await runner.cleanup()
+        await _serve(make_runner(make_app(ports)), settings)
     await sender.close()
     await history.close()
     await cache.close()
+
+
+async def _serve(runner: web.AppRunner, settings: Settings) -> None:
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, settings.port, backlog=LISTEN_BACKLOG).start()
+    settle_memory()
+    share_the_interpreter()
+    report_ready()
+    await stop_signal()
+    await runner.cleanup()
 
 
 def _open_cache(settings: Settings) -> MemoryCache | SqliteCache | RedisCache:

@@ -13,6 +13,7 @@ DEMO_PAYMENTS_MAX = 1_000_000
 EVERY_STAGE = "all"
 URL_DEFAULT = "http://127.0.0.1:8080"
 NUMBER_MAX = 9_999_999_999
+DAYS_MAX = 36_500
 
 Command = Callable[[argparse.Namespace], int]
 SubParsers = Any
@@ -64,7 +65,7 @@ class Adder:
 def _running(adder: Adder) -> None:
     up = adder.add(
         "up",
-        "everything in one go on embedded engines, in the foreground",
+        "everything in one go, in the foreground",
         "keshikomi up --data /var/lib/keshikomi --port 8080",
     )
     demo = adder.add(
@@ -110,11 +111,17 @@ def _looking(adder: Adder) -> None:
     )
     _add_address(check)
     adder.add("setup", "make the keys and the topics; it can be repeated", "keshikomi setup")
-    adder.add(
+    audit = adder.add(
         "audit",
         "add up the laws (no notice lost, none silent) and list what differs",
-        "keshikomi audit || alert",
+        "keshikomi audit --days 7 || alert",
         as_json=True,
+    )
+    audit.add_argument(
+        "--days",
+        metavar="N",
+        type=_days,
+        help="only what changed in the last N days (everything)",
     )
 
 
@@ -143,6 +150,12 @@ def _simulate(adder: Adder) -> None:
 def _positive(given: str) -> int:
     if not (given.isascii() and given.isdigit() and 1 <= int(given) <= NUMBER_MAX):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {NUMBER_MAX}")
+    return int(given)
+
+
+def _days(given: str) -> int:
+    if not (given.isascii() and given.isdigit() and 1 <= int(given) <= DAYS_MAX):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {DAYS_MAX}")
     return int(given)
 
 

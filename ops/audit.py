@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from streams.ports import Counts, History
@@ -65,19 +66,33 @@ Look = Callable[[], Awaitable[LogPositions]]
 """Reads where the log stands now."""
 
 
-async def audit(history: History, look: Look, partitions: Mapping[str, int]) -> Report:
-    """Compare history with the laws at a moment when both stand still, if there is one."""
+async def audit(
+    history: History,
+    look: Look,
+    partitions: Mapping[str, int],
+    *,
+    since: datetime | None = None,
+) -> Report:
+    """Compare history with the laws at a moment when both stand still, if there is one.
+
+    With `since`, only what changed then or later is compared, which is quicker where much is
+    kept. Raises `Unavailable` when the log or history cannot be read.
+    """
     looks = 0
     while True:
         log = await look()
         before = _ends(log, partitions)
         # The lag first: what every stage had taken by then is in the counts read after it.
         lag = lag_by_stage(log, partitions)
-        counts = await history.counts()
+        counts = await history.counts(since)
         still = before == _ends(await look(), partitions)
         looks += 1
         if still or looks == LOOKS_MAX:
-            return judge(counts, lag, still=still)
+            report = judge(counts, lag, still=still)
+            if since is None:
+                return report
+            remark = f"what was last changed before {since:%Y-%m-%dT%H:%M:%SZ} is not looked at"
+            return replace(report, remarks=(remark, *report.remarks))
 
 
 def _ends(log: LogPositions, partitions: Mapping[str, int]) -> Sequence[int]:
@@ -111,8 +126,8 @@ def _accepted(counts: Counts, *, idle: bool) -> Law:
         sums += f": it does not add up, {abs(gap)} {'too few' if gap > 0 else 'too many'}"
     elif not holds:
         sums += (
-            f": {counts.in_flight} accepted notices have no outcome, although every stage has "
-            "read everything"
+            ": every stage has read everything, and so many accepted notices have no outcome: "
+            f"{counts.in_flight}"
         )
     return Law(name="no accepted notice is lost or silent", holds=holds, sentence=sums)
 
@@ -133,8 +148,8 @@ def _notified(counts: Counts) -> Law:
 def _remarks(counts: Counts, lag: Mapping[str, int], *, still: bool) -> list[str]:
     """What an operator wants to know and no law forbids."""
     remarks = [
-        f"{counts.repeated} notices were repeats, counted apart",
-        f"{counts.noted} were not about money",
+        f"repeats, counted apart: {counts.repeated}",
+        f"not about money: {counts.noted}",
     ]
     behind = [f"{stage} {records}" for stage, records in lag.items() if records]
     if behind:
@@ -142,9 +157,7 @@ def _remarks(counts: Counts, lag: Mapping[str, int], *, still: bool) -> list[str
     elif not still:
         remarks.append("notices came in during the audit; on a quiet system it can say more")
     if counts.quarantined:
-        remarks.append(
-            f"{counts.quarantined} notices are in quarantine: `keshikomi quarantine list`"
-        )
+        remarks.append(f"notices in quarantine: {counts.quarantined} (`keshikomi quarantine list`)")
     if counts.failed:
-        remarks.append(f"{counts.failed} deliveries failed for good and can be sent again")
+        remarks.append(f"deliveries that failed for good and can be sent again: {counts.failed}")
     return remarks

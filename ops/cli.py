@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 
 import orjson
 
@@ -22,9 +23,10 @@ from ops.engines import setup as make_everything
 from ops.keys import with_keys
 from ops.logs import configure
 from ops.metrics_files import is_shared, name_process, serve_metrics
-from ops.quarantine import as_json, find, line, page, retry, rows
+from ops.quarantine import as_json, find, line, page, retry, rows, summary
 from ops.settings import FLAGS, BadSettings, Settings, from_environment
 from ops.supervisor import die_with_supervisor, process_name
+from ops.terminal import reason_of
 from ops.up import run_up
 from streams.clock import system_clock
 from streams.domain.errors import KeshikomiError
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Whoever read our output has seen enough; Python would complain at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
-        _complain(str(error))
+        _complain(reason_of(error) if isinstance(error, OSError) else str(error))
         return FAILED
 
 
@@ -118,7 +120,7 @@ def _part(given: argparse.Namespace, name: str) -> Settings:
         process=process,
         level=settings.log_level,
         log_format=settings.log_format,
-        secrets=(settings.admin_key,),
+        secrets=(settings.admin_key, settings.kafka_password, settings.cache_password),
     )
     name_process(process)
     logging.getLogger("keshikomi").debug("starts with %r", settings)
@@ -154,10 +156,11 @@ def setup(given: argparse.Namespace) -> int:
 
 def audit(given: argparse.Namespace) -> int:
     """Add up the laws."""
+    since = system_clock() - timedelta(days=given.days) if given.days else None
 
     async def run() -> int:
         async with existing(_settings(given)) as (log, history):
-            report = await add_up(history, log.positions, log.partitions())
+            report = await add_up(history, log.positions, log.partitions(), since=since)
         if given.json:
             _tell({"holds": report.holds, **asdict(report)})
             return DONE if report.holds else FAILED
@@ -172,36 +175,31 @@ def audit(given: argparse.Namespace) -> int:
 
 def simulate(given: argparse.Namespace) -> int:
     """Send notices as a provider does."""
-    from ops.simulate import Simulation  # noqa: PLC0415  # no other command needs an HTTP client
-    from ops.simulate import simulate as send  # noqa: PLC0415  # the same
+    from ops import simulate as simulating  # noqa: PLC0415  # no other command needs its parts
 
-    try:
-        config = orjson.loads(given.config)
-    except orjson.JSONDecodeError as error:
-        _complain(f"--config is not JSON: {error}")
-        return WRONG_USE
     once = "confirmed" if given.format == "gmo" else "preliminary"
-    simulation = Simulation(
-        url=given.url.rstrip("/"),
-        account_id=given.account,
-        format=given.format,
-        config=config,
-        reference=given.reference,
-        amount_yen=given.amount_yen,
-        kind=given.kind or once,
-        rate=given.rate,
-        count=given.count,
-        first=given.first,
-    )
-    outcome = asyncio.run(send(simulation, clock=system_clock))
+    try:
+        simulation = simulating.Simulation(
+            url=given.url.rstrip("/"),
+            account_id=given.account,
+            format=given.format,
+            config=simulating.configuration(given.config),
+            reference=given.reference,
+            amount_yen=given.amount_yen,
+            kind=given.kind or once,
+            rate=given.rate,
+            count=given.count,
+            first=given.first,
+        )
+        outcome = asyncio.run(simulating.simulate(simulation, clock=system_clock))
+    except simulating.BadSimulation as error:
+        _complain(str(error))
+        return WRONG_USE
     if given.json:
         _tell(asdict(outcome))
     else:
-        print(f"{outcome.accepted} of {outcome.sent} accepted in {outcome.seconds} s;", end=" ")
-        print(f"answered within {outcome.p50_ms} ms (p50), {outcome.p99_ms} ms (p99)")
-        for word, times in outcome.refused.items():
-            print(f"{times} not accepted: {word}")
-    return DONE if outcome.accepted == outcome.sent else FAILED
+        print("\n".join(outcome.lines()))
+    return DONE if outcome.is_success else FAILED
 
 
 def quarantine_list(given: argparse.Namespace) -> int:
@@ -215,7 +213,7 @@ def quarantine_list(given: argparse.Namespace) -> int:
         else:
             for row in kept:
                 print(line(row))
-            print(f"{len(kept)} in quarantine")
+            print(summary(kept))
         return DONE
 
     return asyncio.run(run())

@@ -18,11 +18,13 @@ from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.tail import KafkaTail
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.tail import LogTail
+from connectors.signals.opening import open_signals
 from ops.audit import LogPositions
 from ops.cql.files import history_migrations
 from ops.settings import Settings
 from streams.clock import system_clock
 from streams.domain.errors import KeshikomiError
+from streams.hints import Signals
 from streams.ports import Appender, History, Tail
 from streams.topics import CHANGELOGS, DAY_SECONDS, TOPICS
 
@@ -112,6 +114,16 @@ def open_the_history(settings: Settings) -> SqliteHistory | CassandraHistory:
         settings.history,
         migrations=history_migrations(),
         retention_days=settings.history_retention_days,
+    )
+
+
+def open_the_signals(settings: Settings) -> Signals:
+    """The live feed that goes with the cache and the history that the settings name."""
+    return open_signals(
+        settings.cache,
+        password=settings.cache_password,
+        directory=settings.data / "run" / "signals",
+        one_machine=not settings.history.startswith(CASSANDRA),
     )
 
 

@@ -28,7 +28,8 @@ TRACEBACK_CHARACTERS_MAX = 8_000
 QUIET = (
     *("faust", "mode", "aiokafka", "kafka", "aiohttp.access", "asyncio"),
     *("ops.worker", "tables", "connectors.log.consumer", "connectors.log.producer"),
-    *("connectors.log.store", "connectors.log.transport"),
+    *("connectors.log.store", "connectors.log.transport", "connectors.kafka.consumer"),
+    *("connectors.kafka.producer", "connectors.kafka.recovery", "connectors.kafka.store"),
 )
 """Loggers with a level of their own: Faust's small talk alone took 12 % of a core.
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from agents.deadlines import LOOK_SECONDS_MAX, Deadlines, Stretch
 from agents.notifying import Lanes
+from connectors.log.places import partition_of
 from streams.codecs import decode_delivery, decode_due, decode_endpoints, decode_invoice
 from streams.domain.invoice import Invoice, state_of
 from streams.domain.settlement import awaits_deadline
@@ -20,6 +21,22 @@ class Rows(Protocol):
     """A table of which encoded values are handed out in pieces."""
 
     def pieces(self) -> Iterable[list[bytes]]: ...
+
+
+class Share:
+    """Which partitions of each topic are this worker's now."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._ours: frozenset[tuple[str, int]] = frozenset()
+
+    def become(self, assigned: Iterable[tuple[str, int]]) -> None:
+        """These are, and no others."""
+        self._ours = frozenset(assigned)
+
+    def has(self, topic: str, key: str) -> bool:
+        """Whether the records of this key come to this worker."""
+        return (topic, partition_of(key.encode(), self._partitions)) in self._ours
 
 
 def awaits(invoice: Invoice | None) -> bool:

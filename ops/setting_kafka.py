@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connectors.kafka.connection import MECHANISMS, SCHEME, KafkaConnection, servers_of
+from connectors.kafka.rows import IN_MEMORY, ON_DISK
 from ops.setting_fields import setting
 from ops.setting_values import LOG, broker_url, one_of, text, whole, yes_or_no
 
@@ -46,6 +47,12 @@ class KafkaSettings:
     kafka_mechanism: str = setting(
         "SCRAM-SHA-512", "How that user signs in.", parse=one_of(*MECHANISMS)
     )
+    table_store: str = setting(
+        IN_MEMORY, "Where workers on Kafka have their tables: in memory, read from Kafka at each "
+        f"start, or in `{ON_DISK}` in DATA/run/tables, which a start only brings up to date. The "
+        "embedded log keeps the rows itself, in `log.db` and nowhere else.",
+        parse=one_of(IN_MEMORY, ON_DISK),
+    )  # fmt: skip
 
     @property
     def kafka(self) -> KafkaConnection | None:
@@ -69,5 +76,15 @@ class KafkaSettings:
             yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE"
         if self.kafka_certificate_file and not self.kafka_tls:
             yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: needs KESHIKOMI_KAFKA_TLS=true"
+        if self.kafka_ca_file and not self.kafka_tls:
+            yield "KESHIKOMI_KAFKA_CA_FILE: needs KESHIKOMI_KAFKA_TLS=true"
+        if self.kafka_username and self.kafka_mechanism == "PLAIN" and not self.kafka_tls:
+            # The others never send the password itself.
+            yield "KESHIKOMI_KAFKA_MECHANISM: PLAIN needs KESHIKOMI_KAFKA_TLS=true"
         if bool(self.kafka_username) != bool(self.kafka_password):
             yield "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD"
+        if self.table_store != IN_MEMORY and self.kafka is None:
+            yield (
+                f"KESHIKOMI_TABLE_STORE: {self.table_store} is for workers on Kafka; the embedded "
+                "log keeps the tables itself, in log.db"
+            )

@@ -99,13 +99,10 @@ def yes_or_no(given: str) -> bool:
     return known[given.lower()]
 
 
-def one_of(*choices: str, later: tuple[str, ...] = ()) -> Parse:
+def one_of(*choices: str) -> Parse:
     """One of a few words."""
 
     def parse(given: str) -> str:
-        for begin in later:
-            if given.startswith(begin):
-                raise ValueError(f"{begin} is not built into this version; use {choices[0]}")
         if given not in choices:
             raise ValueError(f"must be {' or '.join(choices)}")
         return given

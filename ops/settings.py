@@ -72,11 +72,6 @@ class Settings(KafkaSettings):
         "", "What tells this machine's workers from those of another; its host name unless set.",
         parse=text(1, 100), unit="text",
     )  # fmt: skip
-    table_store: str = setting(
-        "memory", "Where the tables of the steps live. The embedded log keeps their rows itself, "
-        "in `log.db` and nowhere else: they cannot be made again from its records.",
-        parse=one_of("memory", later=("rocksdb",)),
-    )  # fmt: skip
     history: str = setting(
         f"{HISTORY.scheme}DATA/history.db", "The store that the API answers questions from.",
         unit="URL", parse=history_url, secret=True,  # it may hold a password

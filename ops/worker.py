@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import faust
-from faust.tables.manager import TableManager
 from mode.types import ServiceT
 
 from agents.archiving import Observe as ObserveArchived
 from agents.archiving import OnOutage, archiving
+from agents.archiving import Publish as PublishChanges
 from agents.deadlines import Deadlines
 from agents.gathering import Gathering
 from agents.loop import FailStop, Report, Units, looped
@@ -20,10 +20,12 @@ from agents.notifying import Lanes, notifying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
+from connectors.kafka.recovery import QuickTables
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.transport import Transport
-from ops.rebuilding import awaits, look_ahead, offer_all
+from ops.rebuilding import Share, awaits, look_ahead, offer_all
 from streams.clock import Clock
+from streams.domain.ids import MerchantId
 from streams.messages import AttemptMade
 from streams.ports import Appender, History, Record
 from streams.topics import (
@@ -51,7 +53,10 @@ Publish = Callable[[AttemptMade], Awaitable[None]]
 class LanesService(Lanes, Protocol):
     """The delivery lanes with their life."""
 
+    async def recall(self) -> None: ...
     async def start(self) -> None: ...
+    def pause(self) -> None: ...
+    def keep(self, is_ours: Callable[[MerchantId], bool]) -> None: ...
     async def stop(self) -> None: ...
 
     @property
@@ -59,15 +64,6 @@ class LanesService(Lanes, Protocol):
 
     @property
     def in_flight(self) -> int: ...
-
-
-class QuickTables(TableManager):
-    """Faust waits a second for tables that are declared late; here all are declared before."""
-
-    async def on_start(self) -> None:
-        """Start without that second."""
-        await self._update_channels()
-        await self.recovery.start()
 
 
 class KeshikomiApp(faust.App):
@@ -105,6 +101,7 @@ class WorkerParts:
     make_lanes: Callable[[Publish], LanesService]
     history: History | None
     observe_archived: ObserveArchived
+    publish_changes: PublishChanges
     on_outage: OnOutage
 
 
@@ -118,7 +115,9 @@ class Worker:
         self._deadlines: Deadlines | None = None
         self._look_ahead: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._gathering = Gathering(self._append)
-        self._after_recovery: list[Callable[[], Awaitable[None]]] = []
+        self._offer: Callable[[], Awaitable[None]] | None = None
+        self._share = Share(parts.partitions)
+        self._is_sharing = self._is_stopping = False
         self.app = KeshikomiApp(
             f"keshikomi-{'-'.join(parts.stages)}",
             **parts.driver,
@@ -159,7 +158,6 @@ class Worker:
             stage,
             step,
             units=lambda: cast("Units", self.app.producer),
-            clock=self._parts.clock,
             report=self._parts.report,
             fail_stop=self._parts.fail_stop,
         )
@@ -187,15 +185,15 @@ class Worker:
         self._lanes = lanes
         step = notifying(endpoints=endpoints, deliveries=deliveries, lanes=lanes)
         self._step("notifying", NOTIFICATIONS.name, step)
-        self._after_recovery.append(lambda: offer_all(endpoints, deliveries, lanes))
+        self._offer = lambda: offer_all(endpoints, deliveries, lanes)
 
     def _archiving(self) -> None:
         history = self._parts.history
         assert history is not None, "the archiving stage needs history"
         body = archiving(
             history=history,
-            clock=self._parts.clock,
             observe=self._parts.observe_archived,
+            publish=self._parts.publish_changes,
             on_outage=self._parts.on_outage,
             fail_stop=self._parts.fail_stop,
         )
@@ -229,22 +227,41 @@ class Worker:
     async def start(self) -> None:
         """Start the app; returns when its tables are recovered and it takes work."""
         self.app.loop = asyncio.get_running_loop()
+        # Rows come and go with partitions when other workers join or leave: see `_revoked`.
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_rebalance_complete.connect(self._recovered)
         await self.app.start()
         await self.app.tables.recovery.completed.wait()  # type: ignore[attr-defined]  # missing in Faust's types
-        for rebuilt in self._after_recovery:
-            await rebuilt()
-        # When other workers join or leave, rows come and go: what came must be under way here.
-        self.app.on_rebalance_complete.connect(self._rebalanced)
-        if self._lanes is not None:
-            await self._lanes.start()
         if self._deadlines is not None:
             self._run("deadlines", self._deadlines.run())
         if self._look_ahead is not None:
             self._run("looking ahead", self._look_ahead())
 
-    async def _rebalanced(self, *_: object, **__: object) -> None:
-        for rebuilt in self._after_recovery:
-            await rebuilt()
+    async def _revoked(self, *_: object, **__: object) -> None:
+        """Partitions are shared out anew: nothing is sent until it is known whose they are."""
+        self._is_sharing = True
+        if self._lanes is not None:
+            self._lanes.pause()
+
+    async def _assigned(self, *said: Any, **__: object) -> None:
+        """Let go of what is another worker's now, while tables fill with what came here."""
+        self._is_sharing = False
+        self._share.become(said[-1])
+        if self._lanes is not None:
+            self._lanes.keep(lambda merchant: self._share.has(NOTIFICATIONS.name, merchant))
+        if self._deadlines is not None:
+            self._deadlines.keep(lambda invoice: self._share.has(INVOICES.name, invoice))
+
+    async def _recovered(self, *_: object, **__: object) -> None:
+        """The tables hold all that is ours, and no step runs yet: take up what is under way."""
+        if self._deadlines is not None:
+            self._deadlines.look_again()
+        if self._lanes is not None and self._offer is not None:
+            await self._offer()
+            await self._lanes.recall()
+            if not (self._is_sharing or self._is_stopping):
+                await self._lanes.start()
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
@@ -257,6 +274,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Finish what is under way and make it durable."""
+        self._is_stopping = True
         for task in self._tasks:
             task.cancel()
         if self._lanes is not None:

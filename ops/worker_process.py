@@ -10,10 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from socket import gethostname
 from typing import Any
+from urllib.parse import quote
 
 from agents.delivery import DeliveryLanes
+from connectors.cache.opening import open_cache
+from connectors.cache.standings import CachedStandings
+from connectors.kafka.store import register as register_store
+from connectors.kafka.store import url_of
 from connectors.kafka.transport import register as register_kafka
 from connectors.kafka.transport import worker_options
 from connectors.log.transport import STORE_SCHEME
@@ -21,7 +27,14 @@ from connectors.log.transport import register as register_embedded
 from connectors.sealing import Sealer
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
-from ops.engines import EmbeddedLog, Log, open_log, open_the_history, setup
+from ops.engines import (
+    EmbeddedLog,
+    Log,
+    open_log,
+    open_the_history,
+    open_the_signals,
+    setup,
+)
 from ops.process import fail_stop, make_sender, settle_memory, share_the_interpreter, stop_signal
 from ops.settings import BadSettings, Settings
 from ops.supervisor import report_ready
@@ -30,6 +43,7 @@ from ops.worker import BATCHED_STAGE, Publish, Worker, WorkerParts
 from streams.clock import system_clock
 from streams.domain.delivery import Endpoint
 from streams.domain.errors import Unavailable
+from streams.hints import Signals, Standings
 from streams.ports import History
 
 GAUGE_SECONDS = 1.0
@@ -48,15 +62,16 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
     setup(settings)
     telemetry = Telemetry()
     async with AsyncExitStack() as ends:
-        sender = make_sender(settings)
-        await sender.start()
-        ends.push_async_callback(sender.close)
+        signals = open_the_signals(settings)
+        ends.push_async_callback(signals.close)
         history = None
         if BATCHED_STAGE in stages:
             history = open_the_history(settings)
             ends.push_async_callback(history.close)
-        lanes = make_lanes(settings, telemetry, sender)
-        worker = Worker(worker_parts(settings, stages, telemetry, lanes, history))
+        lanes = await _open_lanes(settings, telemetry, ends)
+        worker = Worker(
+            worker_parts(settings, stages, telemetry, lanes, history=history, signals=signals)
+        )
         await worker.start()
         ends.push_async_callback(worker.stop)
         log: Log
@@ -77,8 +92,22 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
             await stop_signal()
 
 
+async def _open_lanes(
+    settings: Settings, telemetry: Telemetry, ends: AsyncExitStack
+) -> Callable[[Publish], DeliveryLanes]:
+    """The lanes with what they need: a sender, and what is known of how endpoints stand."""
+    sender = make_sender(settings)
+    await sender.start()
+    ends.push_async_callback(sender.close)
+    cache = open_cache(settings.cache, password=settings.cache_password)
+    ends.push_async_callback(cache.close)
+    standings = CachedStandings(cache)
+    ends.push_async_callback(standings.close)
+    return make_lanes(settings, telemetry, sender, standings)
+
+
 def make_lanes(
-    settings: Settings, telemetry: Telemetry, sender: WebhookSender
+    settings: Settings, telemetry: Telemetry, sender: WebhookSender, standings: Standings
 ) -> Callable[[Publish], DeliveryLanes]:
     """How to make the delivery lanes once it is known how attempts are published."""
     sealer = Sealer(settings.master_keys)
@@ -92,6 +121,7 @@ def make_lanes(
             fraction=random.random,
             fail_stop=lambda reason: fail_stop("delivering", RuntimeError(reason)),
             observe=telemetry.observe_attempt,
+            standings=standings,
         )
 
     return make
@@ -102,14 +132,16 @@ def worker_parts(
     stages: Sequence[str],
     telemetry: Telemetry,
     lanes: Callable[[Publish], DeliveryLanes],
+    *,
     history: History | None,
+    signals: Signals,
 ) -> WorkerParts:
     """What the worker is made of."""
     return WorkerParts(
         driver=driver_of(settings, stages),
-        store=f"{STORE_SCHEME}://" if settings.kafka is None else f"{settings.table_store}://",
+        store=f"{STORE_SCHEME}://" if settings.kafka is None else url_of(settings.table_store),
         partitions=settings.partitions,
-        data_dir=str(settings.data / "run" / "tables"),
+        data_dir=str(own_folder(settings, stages)),
         stages=stages,
         clock=system_clock,
         report=telemetry.record_step,
@@ -117,6 +149,7 @@ def worker_parts(
         make_lanes=lanes,
         history=history,
         observe_archived=telemetry.observe_archived,
+        publish_changes=signals.publish,
         on_outage=telemetry.record_outage,
     )
 
@@ -131,7 +164,22 @@ def driver_of(settings: Settings, stages: Sequence[str]) -> Mapping[str, Any]:
         text = "--stage: on Kafka each worker runs one stage, so that none stops another's"
         raise BadSettings((text,))
     register_kafka()
-    return worker_options(connection, f"{stages[0]}-{settings.worker_name or gethostname()}")
+    register_store()
+    return worker_options(connection, instance_of(settings, stages))
+
+
+def instance_of(settings: Settings, stages: Sequence[str]) -> str:
+    """The name of this worker within its group, which nothing else has at the same time."""
+    return f"{'-'.join(stages)}-{settings.worker_name or gethostname()}"
+
+
+def own_folder(settings: Settings, stages: Sequence[str]) -> Path:
+    """Where this worker, and no other on this machine, keeps what is not in the log; made here."""
+    folder = settings.data / "run" / "tables"
+    if settings.kafka is not None:
+        folder /= quote(instance_of(settings, stages), safe="")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def open_secret(sealer: Sealer, endpoint: Endpoint) -> bytes:

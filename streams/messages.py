@@ -89,10 +89,14 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceDue:
-    """A tick: the deadline of an invoice has come."""
+    """A tick: the deadline of an invoice has come, by the clock of whoever watched for it.
+
+    `at` is that clock's time. The log's own may be a moment behind it, before the deadline.
+    """
 
     merchant_id: MerchantId
     invoice_id: InvoiceId
+    at: datetime
     type: Literal["due"] = "due"
 
 

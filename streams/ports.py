@@ -157,7 +157,7 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the laws are added up from: distinct notices by state, deliveries by status.
+    """Distinct notices by state and deliveries by status: all, or those changed `since` a time.
 
     `in_flight` notices have no outcome in history yet; `notified` deliveries were started.
     """
@@ -293,7 +293,7 @@ class History(Protocol):
         """The offset after the last stored record of a partition, and that record's log time."""
         ...
 
-    async def counts(self) -> Counts: ...
+    async def counts(self, since: datetime | None = None) -> Counts: ...
 
     async def expire(self, before: datetime) -> int:
         """Remove what is older and finished; returns how many rows went."""

@@ -15,6 +15,7 @@ import orjson
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from agents.archiving import subjects_of
 from agents.notifying import notifying
 from agents.resolving import resolving
 from agents.settling import settling
@@ -28,8 +29,10 @@ from connectors.history.sqlite import SqliteHistory
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.tail import LogTail
 from connectors.sealing import Sealer
+from connectors.signals.bells import BellSignals
 from streams.codecs import decode_archived
 from streams.domain.errors import RemoteError
+from streams.hints import Signals
 from streams.ports import Archived, Fetched
 from streams.topics import (
     HISTORY,
@@ -138,6 +141,7 @@ class World:
     tail: LogTail
     appender: FailingAppender
     history: FailingHistory
+    signals: Signals
     clock: ManualClock
     seconds: ManualSeconds
     webhooks: FakeWebhooks
@@ -153,6 +157,7 @@ class World:
             "history": self.history,
             "channels": load_channels(),
             "cache": MemoryCache(seconds=self.seconds),
+            "signals": self.signals,
             "sealer": Sealer([MASTER_KEY]),
             "clock": self.clock,
             "admin_key_hash": hashlib.sha256(ADMIN_KEY.encode()).hexdigest(),
@@ -210,8 +215,12 @@ class World:
                         await self._step(record)
                     await self._taken(topic, partition)
                 elif fetched:
-                    await self.history.store([_archived(record) for record in fetched])
+                    await self._store([_archived(record) for record in fetched])
         return done
+
+    async def _store(self, batch: Sequence[Archived]) -> None:
+        await self.history.store(batch)
+        self.signals.publish({subject for each in batch for subject in subjects_of(each)})
 
     async def _taken(self, topic: Topic, partition: int) -> None:
         group = group_of_topic()[topic.name]
@@ -261,6 +270,7 @@ async def a_world(directory: Path, *, limits: ApiLimits | None = None) -> AsyncI
         tail=tail,
         appender=FailingAppender(log),
         history=FailingHistory(history),
+        signals=BellSignals(directory / "signals"),
         clock=clock,
         seconds=ManualSeconds(),
         webhooks=FakeWebhooks(),
@@ -276,5 +286,6 @@ async def a_world(directory: Path, *, limits: ApiLimits | None = None) -> AsyncI
         yield world
     finally:
         tail.close()
+        await world.signals.close()
         await history.close()
         log.close()

@@ -13,7 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-unt
 
 from connectors.kafka.admin import TopicPlan, an_admin, make_topics
 from connectors.kafka.appender import KafkaAppender
-from connectors.kafka.connection import KafkaConnection, servers_of
+from connectors.kafka.connection import SCHEME, KafkaConnection, servers_of
+from connectors.kafka.rows import ON_DISK
+from connectors.kafka.store import url_of
 from streams.ports import Appender, Place, Record
 from tests.log_engines import Seen
 from tests.real_engines import fresh_name
@@ -46,13 +48,15 @@ class Loop:
 class KafkaEngine:
     """One test's topics on a Kafka server."""
 
-    store = "memory://"
+    store = url_of(ON_DISK)
     repeats_after_a_crash = True
 
-    def __init__(self, broker: str, prefix: str, loop: Loop, replication: int) -> None:
-        self.broker, self.prefix = broker, prefix
+    def __init__(
+        self, connection: KafkaConnection, prefix: str, loop: Loop, replication: int
+    ) -> None:
+        self.broker, self.prefix = SCHEME + ",".join(connection.servers), prefix
         self._loop, self._replication = loop, replication
-        self._connection = KafkaConnection(servers=servers_of(broker))
+        self._connection = connection
         self._inner = KafkaAppender(self._connection)
         self.create_topic(CHANGELOG, PARTITIONS, compacted=True)
 
@@ -140,8 +144,15 @@ def _seen(record: Any) -> Seen:
 @contextmanager
 def a_kafka_engine(broker: str, *, replication: int) -> Iterator[KafkaEngine]:
     """Topics of one test on Kafka servers that run."""
+    with a_kafka_engine_by(KafkaConnection(servers=servers_of(broker)), replication) as engine:
+        yield engine
+
+
+@contextmanager
+def a_kafka_engine_by(connection: KafkaConnection, replication: int) -> Iterator[KafkaEngine]:
+    """The same on servers that want to know who asks."""
     loop = Loop()
-    engine = KafkaEngine(broker, f"{fresh_name('log')}-", loop, replication)
+    engine = KafkaEngine(connection, f"{fresh_name('log')}-", loop, replication)
     try:
         yield engine
     finally:

@@ -10,26 +10,19 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import faust
-from faust.tables.manager import TableManager
 
-from connectors.kafka.connection import SCHEME, KafkaConnection, servers_of
+from connectors.kafka.connection import SCHEME
+from connectors.kafka.recovery import QuickTables
+from connectors.kafka.store import register as register_store
 from connectors.kafka.transport import register as register_kafka
 from connectors.kafka.transport import worker_options
 from connectors.log.transport import register
+from ops.settings import from_environment
 from streams.ports import Record
 
 SOURCE, OUTPUT, QUARANTINE, TABLE = "notices", "counts", "quarantine", "totals"
 POISON = b"poison"
 FATAL = b"fatal"
-
-
-class QuickTables(TableManager):
-    """Faust waits a second for tables that are declared late; here all are declared at import."""
-
-    async def on_start(self) -> None:
-        """Start without that second."""
-        await self._update_channels()
-        await self.recovery.start()
 
 
 class WorkerApp(faust.App):
@@ -71,7 +64,10 @@ def make_app(broker: str, store: str, mode: str, prefix: str = "") -> faust.App:
     options: dict[str, Any] = {"broker": broker}
     if broker.startswith(SCHEME):
         register_kafka()
-        options = worker_options(KafkaConnection(servers=servers_of(broker)), "counting-0")
+        register_store()
+        connection = from_environment({"broker": broker}).kafka
+        assert connection is not None, "the scheme says that it is one"
+        options = worker_options(connection, "counting-0")
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
     app = WorkerApp(

@@ -102,8 +102,10 @@ def a_cancel_requested(*, terms: InvoiceTerms, request_id: str = "req_one") -> C
     )
 
 
-def an_invoice_due(*, terms: InvoiceTerms) -> InvoiceDue:
-    return InvoiceDue(merchant_id=terms.merchant_id, invoice_id=terms.invoice_id)
+def an_invoice_due(*, terms: InvoiceTerms, at: datetime | None = None) -> InvoiceDue:
+    return InvoiceDue(
+        merchant_id=terms.merchant_id, invoice_id=terms.invoice_id, at=at or terms.deadline
+    )
 
 
 def messages(records: Iterable[Record]) -> list[object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from streams.clock import monotonic_seconds
@@ -61,6 +61,11 @@ class MemoryCache:
             return None
         entries.move_to_end(key)
         return value
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values that `get` would give, by their keys."""
+        found = {key: await self.get(key) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
 
     async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
         """Remember a value for so many seconds, in place of what was there."""

@@ -14,7 +14,7 @@ the scripts use keys that they find in others. Values are sealed by whoever puts
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -96,6 +96,16 @@ class RedisCache:
         """The value, unless it was never put, has ended, was forgotten, or Redis is away."""
         found = await self._call(lambda: self._redis.get(f"{self._prefix}value:{key}"))
         return found if isinstance(found, bytes) else None
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values that `get` would give, by their keys; none when Redis is away."""
+        names = [f"{self._prefix}value:{key}" for key in keys]
+        found = await self._call(lambda: self._redis.mget(names)) if names else None
+        return {
+            key: value
+            for key, value in zip(keys, found or [None] * len(keys), strict=True)
+            if isinstance(value, bytes)
+        }
 
     async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
         """Remember a value for so many seconds, in place of what was there, if Redis does."""

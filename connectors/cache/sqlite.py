@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
@@ -95,6 +95,11 @@ class SqliteCache:
     async def get(self, key: str) -> bytes | None:
         """The value, unless it was never put, has ended or was forgotten."""
         return await self._run(partial(self._get, key))
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values that `get` would give, by their keys."""
+        found = await self._run(lambda: {key: self._get(key) for key in keys})
+        return {key: value for key, value in found.items() if value is not None}
 
     async def put(self, key: str, value: bytes, *, seconds: float, owner: str = "") -> None:
         """Remember a value for so many seconds, in place of what was there."""

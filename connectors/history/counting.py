@@ -1,11 +1,22 @@
-"""The figures that the laws are added up from, kept by triggers (see `schema`)."""
+"""The figures that the laws are added up from: kept by triggers (see `schema`), or counted."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from connectors.history.sql import select
 from streams.ports import Counts
+
+_COUNTED = (
+    ("notices", "'notices ' || state", "changed_us"),
+    ("notices", "iif(heard AND state != 'noted','heard',NULL)", "changed_us"),
+    ("deliveries", "'deliveries ' || status", "changed_us"),
+    ("deliveries", "iif(started,'notified',NULL)", "changed_us"),
+    ("events", "'events'", "recorded_us"),
+    ("repeats", "'repeats'", "at_us"),
+)
+"""Tables, the tally that a row of them counts in, and when it was changed last."""
 
 
 def counts(connection: sqlite3.Connection) -> Counts:
@@ -15,7 +26,19 @@ def counts(connection: sqlite3.Connection) -> Counts:
     something that was never accepted makes the sum differ, which is what an audit looks for. So
     with `notified`, which counts deliveries that were started.
     """
-    tally = dict(select(connection, "name, number", "tallies"))
+    return _counts_of(dict(select(connection, "name, number", "tallies")))
+
+
+def counts_since(connection: sqlite3.Connection, since_us: int) -> Counts:
+    """The figures of what changed at this time or later, counted row by row."""
+    tally: dict[str, int] = {}  # and one name that is no name: rows that do not count
+    for table, name, changed in _COUNTED:
+        source = f"{table} WHERE {changed} >= ? GROUP BY 1"
+        tally.update(map(tuple, select(connection, f"{name}, count(*)", source, [since_us])))
+    return _counts_of(tally)
+
+
+def _counts_of(tally: Mapping[str, int]) -> Counts:
     return Counts(
         accepted=tally.get("heard", 0),
         matched=tally.get("notices matched", 0),

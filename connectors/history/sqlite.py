@@ -183,5 +183,7 @@ class SqliteHistory:
             partial(lookups.archived_to, topic=topic, partition=partition)
         )
 
-    async def counts(self) -> Counts:
-        return await self._readers.read(counting.counts)
+    async def counts(self, since: datetime | None = None) -> Counts:
+        if since is None:
+            return await self._readers.read(counting.counts)
+        return await self._readers.read(partial(counting.counts_since, since_us=micros(since)))

@@ -22,6 +22,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # it ships no typ
 )
 
 from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.reaching import farewell, reached
 from streams.domain.errors import Conflict, Unavailable
 
 MIN_IN_SYNC = 2
@@ -57,14 +58,14 @@ class TopicPlan:
 @asynccontextmanager
 async def an_admin(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAdminClient]:
     """A client for one errand; raises `Unavailable` when the cluster cannot be reached."""
-    client = AIOKafkaAdminClient(**connection.client_options())
+    client = AIOKafkaAdminClient(**(await reached(connection)).client_options())
     try:
         await client.start()
         yield client
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka cannot be reached: {error!r}") from error
     finally:
-        await client.close()
+        await farewell(client.close())
 
 
 async def make_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]) -> list[str]:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it shi
 
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.producer import place_of
+from connectors.kafka.reaching import reached
 from connectors.kafka.unit import outgoing_of
 from streams.domain.errors import Unavailable
 from streams.ports import Place, Record
@@ -64,8 +65,9 @@ class KafkaAppender:
         if self._producer is None:
             async with self._starting:
                 if self._producer is None:
+                    connection = await reached(self._connection)
                     producer = AIOKafkaProducer(
-                        **self._connection.client_options(), acks="all", enable_idempotence=True
+                        **connection.client_options(), acks="all", enable_idempotence=True
                     )
                     try:
                         await producer.start()

@@ -11,6 +11,8 @@ import faust
 from faust.types.auth import CredentialsT
 from yarl import URL
 
+from streams.domain.errors import Unavailable
+
 SCHEME = "kafka://"
 DRIVER_SCHEME = "kafkasafe"
 """The hardened driver's own name in Faust, so that nobody gets the plain one by mistake."""
@@ -44,21 +46,41 @@ class KafkaConnection:
         return [URL(f"{DRIVER_SCHEME}://{server}") for server in self.servers]
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """A context that verifies; raises `OSError` or `ssl.SSLError` for files that are no use."""
+        """A context that verifies certificates and names, or None without TLS.
+
+        Raises:
+            Unavailable: a file that the connection names is no use; the message names the file.
+        """
         if not self.tls:
             return None
-        context = ssl.create_default_context(cafile=self.ca_file)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            text = f"Kafka's authority cannot be read from {self.ca_file}: {_why(error)}"
+            raise Unavailable(text) from error
         if self.certificate_file:
-            context.load_cert_chain(self.certificate_file, self.key_file)
+            try:
+                # An empty password, because Python would ask whoever sits at the terminal.
+                context.load_cert_chain(self.certificate_file, self.key_file, password=str)
+            except OSError as error:
+                text = f"our certificate for Kafka cannot be used, {self.certificate_file}"
+                text += f" with the key {self.key_file}: {_why(error)}"
+                raise Unavailable(text) from error
         return context
 
     def client_options(self) -> Mapping[str, Any]:
-        """What every aiokafka client is made with."""
-        options: dict[str, Any] = {
+        """What every aiokafka client is made with; raises as `ssl_context` does."""
+        return {
             "bootstrap_servers": list(self.servers),
+            **self.access_options(),
+            "ssl_context": self.ssl_context(),
+        }
+
+    def access_options(self) -> Mapping[str, Any]:
+        """What a client or a single connection needs beside an address and a TLS context."""
+        options: dict[str, Any] = {
             "request_timeout_ms": int(REQUEST_SECONDS_MAX * 1000),
             "security_protocol": self._protocol,
-            "ssl_context": self.ssl_context(),
         }
         if self.username is not None:
             options |= {
@@ -75,7 +97,7 @@ class KafkaConnection:
         return "SASL_SSL" if self.tls else "SASL_PLAINTEXT"
 
     def credentials(self) -> CredentialsT | None:
-        """The same for Faust's own consumer."""
+        """The same for Faust's own consumer; raises as `ssl_context` does."""
         context = self.ssl_context()
         if self.username is not None:
             return faust.SASLCredentials(
@@ -87,6 +109,15 @@ class KafkaConnection:
         return None if context is None else faust.SSLCredentials(context)
 
 
+def _why(error: OSError) -> str:
+    """What the system says of a file, or what OpenSSL means."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    if error.reason:
+        return error.reason.replace("_", " ").lower()
+    return "one of them is not in PEM, or the key is locked by a password"
+
+
 def servers_of(url: str) -> tuple[str, ...]:
     """The brokers that `kafka://HOST[:PORT][,HOST[:PORT]...]` names; raises `ValueError`."""
     if not url.startswith(SCHEME):
@@ -96,6 +127,7 @@ def servers_of(url: str) -> tuple[str, ...]:
 
 def _server(part: str) -> str:
     parsed = URL(f"kafka://{part}")
-    if not parsed.host or parsed.user or parsed.path.strip("/") or parsed.query_string:
+    if not parsed.raw_host or parsed.user or parsed.path.strip("/") or parsed.query_string:
         raise ValueError(f"it must be {SCHEME}HOST:PORT[,HOST:PORT...], nothing else in it")
-    return f"{parsed.raw_host}:{parsed.explicit_port or PORT}"
+    host = f"[{parsed.raw_host}]" if ":" in parsed.raw_host else parsed.raw_host
+    return f"{host}:{parsed.explicit_port or PORT}"

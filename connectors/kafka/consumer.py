@@ -3,35 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aiokafka.protocol.group import JoinGroupRequest  # type: ignore[import-untyped]  # no types
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
+from mode import Service
 
 from connectors.log.sqlitelog import stop_process
 from connectors.log.unfinished import without_unfinished
+from streams.clock import monotonic_seconds
+
+logger = logging.getLogger("keshikomi")
+
+LOOK_SECONDS = 0.5
+"""How often a worker looks whether it was frozen."""
+FETCH_WAIT_MS = 250
+"""How long the broker waits for a record to come; its answers to other questions wait behind.
+
+With Faust's 1,500 each of the questions after a rebalance takes longer than the rebalance.
+"""
+IDLE_SECONDS = 0.05
+"""How soon a worker that may read nothing sees that it may again."""
+
+
+class Expelled(RuntimeError):
+    """The group has given this worker's partitions to others."""
+
+    def __init__(self, conf: Any) -> None:
+        super().__init__(
+            f"this worker is no member of the group {conf.id} any more: either it was silent for "
+            f"more than {conf.broker_session_timeout:g} s, or another worker has the same name, "
+            f"{conf.consumer_group_instance_id!r}; each needs a KESHIKOMI_WORKER_NAME of its own"
+        )
+
+
+class Thread(driver.AIOKafkaConsumerThread):
+    """Faust's thread with shorter waits."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # Faust gives it no argument
+        return consumer
 
 
 class Consumer(driver.Consumer):
-    """Four holes of Faust 0.15.3 are closed here, each of which loses events.
+    """Holes of Faust 0.15.3 are closed here, most of which lose events.
 
     It commits past a gap of one, and past anything before its first commit. It hands its live set
     of active partitions to the client's thread: when the set becomes empty during a fetch, the
     client takes that for "all", and what it returns is thrown away. After a recovery it lets
     records in before it has gone to the committed positions. And it takes a gap in what it reads
-    for acknowledged, which is right for compacted topics only: none that is read for work is.
+    for acknowledged, which is right for compacted topics only: none that is read for work is. When
+    partitions are revoked it forgets their positions before the steps under way have ended. And
+    an old recovery that ends between two assignments lets records in that are not ours any more.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._resumed_by_seek: set[TP] = set()
+        self._sought: set[TP] = set()
         self._fetching = asyncio.Lock()
         self._first: dict[TP, int] = {}
         """The offset from which a partition is read since the last seek: nothing before is ours."""
+        self._is_member = False
+        self._is_joining = False
         self._stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
         )
+
+    def _new_consumer_thread(self) -> Thread:
+        return Thread(self, loop=self.loop, beacon=self.beacon)
 
     # -- fetching
 
@@ -39,6 +83,66 @@ class Consumer(driver.Consumer):
         async with self._fetching:
             wanted = None if active_partitions is None else set(active_partitions)
             return await super()._getmany(wanted, timeout)
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109  # as above
+        """Faust sleeps for a second when it may read nothing, as after each rebalance."""
+        while self.flow_active and not self.should_stop and not self._get_active_partitions():  # noqa: ASYNC110  # Faust sets no event
+            await asyncio.sleep(IDLE_SECONDS)
+        return await super()._wait_next_records(timeout)
+
+    # -- sharing with other workers
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """End the steps under way and commit them, before Faust forgets where they were."""
+        self._is_joining = True
+        if self._is_member and self._is_expelled():
+            self._end_process()
+        assignment = self.assignment()
+        if assignment:
+            self.stop_flow()
+            self.app.flow_control.suspend()
+            self.pause_partitions(assignment)
+            self.app.flow_control.clear()
+            await self.wait_empty()
+            await self.commit()  # the one before may have been another's, which began too early
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin with what this worker has from now on."""
+        self._is_member, self._is_joining = True, False
+        self._sought, self._resumed_by_seek = set(), set()  # of the partitions before
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def resume_flow(self) -> None:
+        """Let records in, unless it is not known at this moment whose they are."""
+        if not self._is_joining:
+            sought, self._sought = self._sought, set()
+            super().resume_partitions(sought)
+            super().resume_flow()
+
+    def _is_expelled(self) -> bool:
+        """Whether the group does not know this member any more; then others have its partitions."""
+        coordinator = self._thread._ensure_consumer()._coordinator  # noqa: SLF001  # no other way
+        return bool(coordinator.member_id == JoinGroupRequest.UNKNOWN_MEMBER_ID)
+
+    @Service.task
+    async def _stop_when_frozen(self) -> None:
+        """End a process that was frozen for a whole session before it does anything else.
+
+        Others have its partitions by now, and what it would write of them is out of date.
+        """
+        seen = monotonic_seconds()
+        while not self.should_stop:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = monotonic_seconds()
+            if now - seen > self.app.conf.broker_session_timeout:
+                self._end_process()
+            seen = now
+
+    def _end_process(self) -> None:
+        error = Expelled(self.app.conf)
+        logger.critical("%s", error)
+        self._stop_process(error)
 
     # -- seeking
 
@@ -51,7 +155,7 @@ class Consumer(driver.Consumer):
         super().resume_partitions(wanted - work)
 
     async def perform_seek(self) -> None:
-        """Go to the committed positions, or the oldest record where there is none, and go on."""
+        """Go to the committed positions, or the oldest record where there is none."""
         async with self._fetching:  # what is fetched across a seek would be thrown away
             await self._seek_to_committed()
 
@@ -59,11 +163,16 @@ class Consumer(driver.Consumer):
         await super().perform_seek()
         work = {tp for tp in self.assignment() if tp.topic not in self.app.tables.changelog_topics}
         oldest = await self.earliest_offsets(*work)
+        # aiokafka stays where it is where nothing is committed, past what was thrown away.
+        if new := {tp: oldest[tp] for tp in work if not self._committed_offset[tp]}:
+            await self.seek_wait(new)
         for tp in work:
             self._first[tp] = max(self._committed_offset[tp] or 0, oldest[tp])
             self._read_offset[tp] = None
-        resumed, self._resumed_by_seek = self._resumed_by_seek & work, set()
-        super().resume_partitions(resumed)
+        # Faust empties the streams' queues before it calls `resume_flow`: nothing comes in sooner.
+        # Its fetcher seeks on its own too, while nothing may come in: what is sought stays so.
+        self._sought |= self._resumed_by_seek & work
+        self._resumed_by_seek = set()
 
     # -- committing
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
 from faust.transport.drivers import aiokafka as driver
@@ -17,6 +18,9 @@ from faust.types.tuples import RecordMetadata as FaustMetadata
 from connectors.kafka.unit import Outgoing, Sent, Unit, outgoing_of
 from connectors.log.sqlitelog import stop_process
 from streams.ports import Place, Record
+
+if TYPE_CHECKING:
+    from connectors.kafka.store import Change
 
 IN_FLIGHT_MAX = 10_000
 """Records that were said and are not acknowledged; beyond it steps wait."""
@@ -37,8 +41,11 @@ class Producer(driver.Producer):
         self.opened: Unit | None = None
         self._queue: deque[Outgoing] = deque()
         self._wanted = asyncio.Event()
-        self._in_flight = 0
-        self._settled = asyncio.Condition()
+        self._said = self._sent = 0
+        self._unacked: dict[int, None] = {}
+        """The numbers of what was said and is not acknowledged, the oldest first."""
+        self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._has_room = asyncio.Condition()
         self._sender: asyncio.Task[None] | None = None
         self._stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
@@ -69,16 +76,17 @@ class Producer(driver.Producer):
 
     def enqueue(self, outgoing: Iterable[Outgoing]) -> None:
         """Say records; they leave in this order."""
-        before = len(self._queue)
-        self._queue.extend(outgoing)
-        self._in_flight += len(self._queue) - before
+        for each in outgoing:
+            self._said += 1
+            self._unacked[self._said] = None
+            self._queue.append(each)
         self._wanted.set()
 
     async def room(self) -> None:
         """Return at once, or when the broker has caught up to the limit."""
-        if self._in_flight > IN_FLIGHT_MAX:
-            async with self._settled:
-                await self._settled.wait_for(lambda: self._in_flight <= IN_FLIGHT_MAX)
+        if len(self._unacked) > IN_FLIGHT_MAX:
+            async with self._has_room:
+                await self._has_room.wait_for(lambda: len(self._unacked) <= IN_FLIGHT_MAX)
 
     async def append(self, records: Sequence[Record]) -> Sequence[Place]:
         """Send records that belong to no step and return their places; see `ports.Appender`."""
@@ -90,9 +98,15 @@ class Producer(driver.Producer):
         return [place_of(metadata) for metadata in await asyncio.gather(*futures)]
 
     async def flush(self) -> None:
-        """Return when everything said so far is acknowledged by the broker."""
-        async with self._settled:
-            await self._settled.wait_for(lambda: not self._in_flight)
+        """Return when everything said so far is acknowledged by the broker.
+
+        What is said meanwhile is not waited for: under load there is always something, and no
+        position would be committed.
+        """
+        if self._unacked:
+            flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._flushes.append((self._said, flushed))
+            await flushed
         if self._producer is not None:
             await self._producer.flush()
 
@@ -102,25 +116,30 @@ class Producer(driver.Producer):
         """Take in a table change: into the open unit, or on its own when there is none."""
         pending = fut.message
         topic = pending.topic or pending.channel.get_topic_name()
+        changed = self._change(topic, pending.key, pending.value, pending.partition)
         outgoing = Outgoing(
             topic,
             pending.key,
             pending.value or None,
             pending.partition,
             _headers(pending.headers),
-            _tell_table(fut),
+            _tell_table(fut, changed),
         )
         if self.opened is None:
             self.enqueue([outgoing])
             return
         self.opened.outgoing.append(outgoing)
-        self._remember(self.opened, topic, pending.key)
+        if changed is not None:
+            self.opened.undo.append(changed.undo)
 
-    def _remember(self, unit: Unit, changelog: str, key: bytes | None) -> None:
-        """Faust changes its store right after this: know how to bring back what is there now."""
+    def _change(
+        self, changelog: str, key: bytes | None, value: bytes | None, partition: int | None
+    ) -> Change | None:
+        """Tell the store of the table that has this changelog, before Faust changes it."""
         for table in self.app.tables.values():
             if table.changelog_topic.get_topic_name() == changelog:
-                unit.undo.append(_restoring(table.data, key))
+                return cast("Change", table.data.write(partition, key, value))
+        return None
 
     # -- sending
 
@@ -130,13 +149,17 @@ class Producer(driver.Producer):
             self._wanted.clear()
             while self._queue:
                 topic, key, value, partition, headers, sent = self._queue.popleft()
+                self._sent += 1
+                number = self._sent
                 producer = self._ensure_producer()
                 future = await producer.send(
                     topic, value, key=key, partition=partition, headers=list(headers)
                 )
-                future.add_done_callback(lambda done, sent=sent: self._acknowledged(done, sent))
+                future.add_done_callback(partial(self._acknowledged, number, sent))
 
-    def _acknowledged(self, done: asyncio.Future[RecordMetadata], sent: Sent | None) -> None:
+    def _acknowledged(
+        self, number: int, sent: Sent | None, done: asyncio.Future[RecordMetadata]
+    ) -> None:
         if done.cancelled():
             return
         error = done.exception()
@@ -145,13 +168,22 @@ class Producer(driver.Producer):
             return
         if sent is not None:
             sent(done.result())
-        self._in_flight -= 1
-        if not self._in_flight or self._in_flight == IN_FLIGHT_MAX:
+        del self._unacked[number]
+        if self._flushes:
+            self._end_flushes()
+        if len(self._unacked) == IN_FLIGHT_MAX:
             _ = asyncio.ensure_future(self._notify())  # noqa: RUF006  # it ends at once
 
+    def _end_flushes(self) -> None:
+        oldest = next(iter(self._unacked), self._said + 1)
+        while self._flushes and self._flushes[0][0] < oldest:
+            _, flushed = self._flushes.popleft()
+            if not flushed.done():
+                flushed.set_result(None)
+
     async def _notify(self) -> None:
-        async with self._settled:
-            self._settled.notify_all()
+        async with self._has_room:
+            self._has_room.notify_all()
 
     def _sender_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -173,10 +205,12 @@ def _headers(given: HeadersArg | None) -> tuple[tuple[str, bytes], ...]:
     return tuple(given.items() if isinstance(given, Mapping) else given)
 
 
-def _tell_table(future: FutureMessage) -> Sent:
-    """Tell Faust's table, whose store remembers how far its changelog is durable."""
+def _tell_table(future: FutureMessage, changed: Change | None) -> Sent:
+    """Tell the table's store that its changelog has the record, then Faust."""
 
     def sent(metadata: RecordMetadata) -> None:
+        if changed is not None:
+            changed.settle(metadata)
         future.set_result(
             FaustMetadata(
                 topic=metadata.topic,
@@ -191,15 +225,3 @@ def _tell_table(future: FutureMessage) -> Sent:
             future.message.callback(future)
 
     return sent
-
-
-def _restoring(store: Any, key: Any) -> Callable[[], None]:
-    before = store.get(key)
-
-    def restore() -> None:
-        if before is None:
-            store.pop(key, None)
-        else:
-            store[key] = before
-
-    return restore

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it shi
 
 from connectors.kafka.admin import Positions, read_positions
 from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.reaching import farewell, reached
 from connectors.log.places import partition_of
 from streams.clock import Clock, monotonic_seconds
 from streams.domain.errors import Unavailable
@@ -184,17 +185,23 @@ class KafkaTail:
     async def _connected(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         async with self._asking:
             if self._asked is None:
-                admin = AIOKafkaAdminClient(**self._connection.client_options())
-                await admin.start()
-                self._asked = await self._a_consumer(), admin
+                connection = await reached(self._connection)
+                admin = AIOKafkaAdminClient(**connection.client_options())
+                try:
+                    await admin.start()
+                    self._asked = await self._a_consumer(), admin
+                except BaseException:
+                    await farewell(admin.close())
+                    raise
             return self._asked
 
     async def _a_consumer(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(**self._connection.client_options(), enable_auto_commit=False)
+        connection = await reached(self._connection)
+        consumer = AIOKafkaConsumer(**connection.client_options(), enable_auto_commit=False)
         try:
             await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await farewell(consumer.stop())
             raise
         return consumer
 
@@ -202,13 +209,13 @@ class KafkaTail:
         consumer, self._consumer = self._consumer, None
         self._ahead = []
         if consumer is not None:
-            await consumer.stop()
+            await farewell(consumer.stop())
 
     async def _forget_asker(self) -> None:
         asked, self._asked = self._asked, None
         if asked is not None:
-            await asked[0].stop()
-            await asked[1].close()
+            await farewell(asked[0].stop())
+            await farewell(asked[1].close())
 
 
 def _place_of(record: Any) -> TopicPartition:

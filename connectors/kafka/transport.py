@@ -15,9 +15,13 @@ from connectors.kafka.connection import (
 from connectors.kafka.consumer import Consumer
 from connectors.kafka.producer import Producer
 
-SESSION_SECONDS = 10.0
-"""A worker that is silent for this long has lost its partitions to the others."""
-HEARTBEAT_SECONDS = 2.0
+SESSION_SECONDS = 6.0
+"""A worker that is silent for this long has lost its partitions; brokers allow no less.
+
+It is the longest part of the pause after a worker died: the others take over a second later.
+"""
+HEARTBEAT_SECONDS = 0.5
+"""How soon a worker hears that it has to share."""
 
 
 class Transport(driver.Transport):

@@ -39,6 +39,7 @@ JAVA = (
 CLUSTER_ID = "a2VzaGlrb21pLXN0YWNrLQ"
 """22 characters of base64url, as Kafka wants it; a stack of this machine meets no other."""
 
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 PORT = 9092
 ANSWER_SECONDS_MAX = 2.0
 TOPIC_SECONDS_MAX = 30.0
@@ -68,10 +69,12 @@ class KafkaServer(Server):
         member: Member | None = None,
         members: Sequence[Member] = (),
         options: Mapping[str, str] | None = None,
+        passwords: Mapping[str, str] | None = None,
     ) -> None:
         """Alone on free ports unless `member` names others; `members` lists the whole cluster.
 
-        `options` are lines of `server.properties` that replace or follow ours.
+        `options` are lines of `server.properties` that replace or follow ours; `passwords` are
+        those of users who may sign in by SCRAM, where a listener asks for it.
         """
         self.member = member or Member(node_id=1)
         self.members = tuple(members) or (self.member,)
@@ -79,6 +82,7 @@ class KafkaServer(Server):
         super().__init__(name, directory, host=LOOPBACK, port=self.member.port)
         self._jar_cache = jar_cache
         self._options = dict(options or {})
+        self._passwords = dict(passwords or {})
 
     @property
     def url(self) -> str:
@@ -151,6 +155,10 @@ class KafkaServer(Server):
 
     def _format(self, java: Sequence[str], properties: Path) -> None:
         arguments = ["format", "-t", CLUSTER_ID, "-c", str(properties), "--ignore-formatted"]
+        for user, password in self._passwords.items():
+            for mechanism in SCRAM:
+                told = f"{mechanism}=[name={user},password={password}]"
+                arguments += ["--add-scram", told]
         done = subprocess.run(
             [*java, "kafka.tools.StorageTool", *arguments],
             stdin=subprocess.DEVNULL,

@@ -10,6 +10,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.openapi import public_path
 from api.routes import ROUTES
+from connectors.cache.memory import MemoryCache
+from streams.domain.errors import Unavailable
 from tests.api_harness import ADMIN_KEY
 from tests.api_shop import a_shop
 
@@ -79,7 +81,35 @@ async def test_the_process_is_alive_and_ready(tmp_path: Path) -> None:
         ready = await shop.api.get("/readyz", key="")
 
     assert (alive.json, ready.json["status"]) == ({"status": "ok"}, "ready")
-    assert ready.json["checks"] == {"log": "ok", "directory": "ok", "history": "ok"}
+    assert ready.json["checks"] == dict.fromkeys(("log", "directory", "history", "cache"), "ok")
+
+
+class AwayCache(MemoryCache):
+    """What Redis is to the API while it is away, or a file that cannot be opened."""
+
+    def __init__(self, error: Unavailable | None) -> None:
+        super().__init__()
+        self._error = error
+
+    async def get(self, key: str) -> bytes | None:
+        if self._error is not None:
+            raise self._error
+        return None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(None, "it keeps nothing"), (Unavailable("the file is no database"), "no database")],
+)
+async def test_a_cache_that_is_away_degrades_and_nothing_more(
+    tmp_path: Path, error: Unavailable | None, said: str
+) -> None:
+    async with a_shop(tmp_path, cache=AwayCache(error)) as shop:
+        ready = await shop.api.get("/readyz", key="")
+
+    assert (ready.status, ready.json["status"]) == (200, "ready")
+    assert ready.json["checks"]["cache"].startswith("degraded: ")
+    assert said in ready.json["checks"]["cache"]
 
 
 async def test_the_process_is_not_ready_while_the_log_refuses_records(tmp_path: Path) -> None:

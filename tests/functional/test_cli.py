@@ -20,6 +20,7 @@ from ops.children import ChildSpec
 from ops.cli import COMMANDS, main
 from ops.keys import with_keys
 from ops.settings import Settings
+from ops.stack.server import free_port
 from streams.domain.errors import Unavailable
 from streams.topics import STAGES, TOPICS
 
@@ -31,11 +32,12 @@ Output = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A data directory for every command, and no settings of whoever runs the tests."""
+    """A data directory and a free port, and no settings of whoever runs the tests."""
     for name in tuple(os.environ):
         if name.startswith("KESHIKOMI_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("KESHIKOMI_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("KESHIKOMI_PORT", str(free_port()))
     monkeypatch.chdir(tmp_path)
     yield tmp_path / "data"
     assert sorted(path.name for path in tmp_path.iterdir()) in ([], ["data"])
@@ -217,6 +219,31 @@ def test_up_says_where_it_is_and_where_its_key_is(
         "keshikomi is ready at http://127.0.0.1:9999 "
         f"(admin key: {data / 'admin.key'}). Ctrl-C ends it.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command", [["up"], ["setup"], ["api"], ["worker", "--stage", "resolving"]], ids=" ".join
+)
+def test_a_data_directory_that_cannot_be_made_is_named_with_the_reason(
+    command: list[str], tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody, and not even root, makes a directory there.
+    assert main([*command, "--data", "/proc/x/data"]) == 1
+
+    assert capsys.readouterr().err == (
+        "keshikomi: the directory /proc/x cannot be made for the data: No such file or directory; "
+        "choose another place with --data or KESHIKOMI_DATA\n"
+    )
+
+
+def test_what_the_system_refuses_is_said_without_its_number(
+    data: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "configure", lambda **_: None)
+    (data / "lock").mkdir(parents=True)
+
+    assert main(["up"]) == 1
+    assert capsys.readouterr().err == f"keshikomi: {data / 'lock'}: Is a directory\n"
 
 
 def test_an_engine_that_is_away_ends_with_one(

@@ -137,6 +137,60 @@ async def test_a_log_that_takes_nothing_holds_further_attempts_back(
     await world.until(lambda: len(world.sent) == 2)
 
 
+async def test_merchants_that_went_to_another_worker_are_forgotten_and_their_attempts_told() -> (
+    None
+):
+    world = await a_world("a", "b")
+    for number in (1, 2):
+        world.lanes.offer(a_delivery("a", number))
+    world.lanes.offer(a_delivery("a", 3, after_seconds=5))
+    await world.settle()
+
+    world.lanes.pause()
+    world.lanes.keep(lambda merchant_id: merchant_id != "mer_1")
+    await world.lanes.start()
+    await world.end("a/1")
+    world.time.advance(10)
+    await world.settle()
+
+    assert (world.all_sent, len(world.published)) == (["a/1"], 1)
+    assert world.lanes.waiting == 0
+
+
+async def test_what_is_under_way_when_a_merchant_comes_back_is_not_sent_beside() -> None:
+    world = await a_world("a")
+    world.lanes.offer(a_delivery("a", 1))
+    await world.settle()
+
+    world.lanes.keep(lambda _merchant_id: False)
+    world.lanes.set_endpoint(an_endpoint("a"))
+    world.lanes.offer(a_delivery("a", 1))
+    await world.settle()
+    assert world.under_way == ["a/1"]
+    await world.end("a/1", status=500)
+    world.lanes.offer(a_delivery("a", 1, attempts=1))
+    await world.settle()
+
+    assert [each.number for each in world.sent] == [1, 2]
+
+
+async def test_while_paused_nothing_begins_and_what_is_kept_goes_on_afterwards() -> None:
+    world = await a_world("a")
+    world.lanes.pause()
+    world.lanes.offer(a_delivery("a", 1))
+    world.lanes.offer(a_delivery("a", 2, after_seconds=5, attempts=1))
+    world.time.advance(10)
+    await world.settle()
+    assert world.all_sent == []
+
+    world.lanes.keep(lambda merchant_id: merchant_id == "mer_1")
+    await world.lanes.start()
+    await world.settle()
+    await world.end("a/1")
+
+    assert world.all_sent == ["a/1", "a/2"]
+
+
 async def test_stopping_waits_for_what_is_under_way_and_begins_nothing() -> None:
     world = await a_world("a")
     world.lanes.offer(a_delivery("a", 1))

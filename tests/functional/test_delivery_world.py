@@ -11,6 +11,7 @@ from agents.delivery import DeliveryLanes
 from agents.lane import Limits
 from streams.domain.delivery import Attempt, Delivery, Endpoint, EndpointStatus
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
+from streams.hints import Standings
 from streams.messages import AttemptMade
 
 START = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
@@ -107,7 +108,7 @@ class Sent:
 class World:
     """Lanes with everything around them under the test's hand."""
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, standings: Standings | None = None) -> None:
         self.time = ManualTime()
         self.sent: list[Sent] = []
         self.published: list[AttemptMade] = []
@@ -123,6 +124,7 @@ class World:
             fraction=lambda: 0.25,
             fail_stop=self._stop,
             observe=lambda delivery, attempt: self.observed.append((delivery, attempt)),
+            standings=standings,
             limits=limits,
             call_later=self.time.call_later,
             monotonic=self.time.elapsed,

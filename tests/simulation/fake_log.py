@@ -6,6 +6,7 @@ import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Protocol
@@ -21,7 +22,9 @@ Effect = Callable[[], None]
 class FakeLog:
     """Only what is durable: records, the latest rows of the changelogs, committed positions."""
 
+    clock: Callable[[], datetime]
     records: dict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    times: dict[tuple[str, int], list[datetime]] = field(default_factory=lambda: defaultdict(list))
     rows: dict[str, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     positions: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
 
@@ -31,7 +34,9 @@ class FakeLog:
 
     def append(self, records: Sequence[Record]) -> None:
         for record in records:
-            self.records[record.topic, self.partition_of(record)].append(record)
+            partition = record.topic, self.partition_of(record)
+            self.records[partition].append(record)
+            self.times[partition].append(self.clock())
 
     def change(self, table: str, key: bytes, value: bytes | None) -> None:
         if value is None:

@@ -70,7 +70,7 @@ class Process:
         self.done = {p: self.log.positions[self.topic, p] for p in range(PARTITIONS)}
         self.restarted()
 
-    def read_one(self, random: Random, now: datetime) -> bool:
+    def read_one(self, random: Random) -> bool:
         unread = [
             partition
             for partition in range(PARTITIONS)
@@ -81,7 +81,8 @@ class Process:
         partition = random.choice(unread)
         place = Place(topic=self.topic, partition=partition, offset=self.done.get(partition, 0))
         read = self.log.records[self.topic, partition][place.offset]
-        envelope = Envelope(key=read.key, value=read.value, place=place, now=now)
+        recorded_at = self.log.times[self.topic, partition][place.offset]
+        envelope = Envelope(key=read.key, value=read.value, place=place, now=recorded_at)
         self._process(envelope)
         self.done[partition] = place.offset + 1
         return True

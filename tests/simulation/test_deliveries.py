@@ -46,6 +46,15 @@ def test_what_history_says_was_told_is_on_its_way_and_nothing_else(run: str) -> 
 
 
 @pytest.mark.parametrize("run", RUNS)
+def test_a_notification_that_is_told_again_has_the_same_body(run: str) -> None:
+    bodies: dict[NotificationId, set[str]] = {}
+    for one in on_the_way(lived(run)):
+        bodies.setdefault(one.notification_id, set()).add(one.body)
+
+    assert [found for found in bodies.values() if len(found) > 1] == []
+
+
+@pytest.mark.parametrize("run", RUNS)
 def test_no_accepted_notice_is_silent(run: str) -> None:
     story = lived(run)
     heard = {one.notification_id for one in feed(story)}

@@ -48,7 +48,7 @@ class World:
         self.crashes_per_turn = self.random.choice(CRASHES_PER_TURN)
         self.crash_count = 0
         self.received: list[Delivery] = []
-        self.log = FakeLog()
+        self.log = FakeLog(self._someones_clock)
         self.references = LoggedTable(self.log, "references", decode_reference_row)
         self.invoices = LoggedTable(self.log, "invoices", decode_invoice)
         self.endpoints = LoggedTable(self.log, "endpoints", decode_endpoints)
@@ -93,7 +93,7 @@ class World:
             process.restart()
         match self.random.choice(["read", "read", "harden", "harden", "harden", "send", "tick"]):
             case "read":
-                process.read_one(self.random, self._someones_clock())
+                process.read_one(self.random)
             case "harden":
                 process.durability.harden_one(self.random)
             case "send":
@@ -112,7 +112,7 @@ class World:
 
     def _work(self) -> bool:
         moved = [
-            process.read_one(self.random, self.now) or process.durability.harden_one(self.random)
+            process.read_one(self.random) or process.durability.harden_one(self.random)
             for process in self._processes
         ]
         return any([*moved, self._send(), self._tick()])

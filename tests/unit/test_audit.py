@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import cast
 
 import pytest
 
 from ops.audit import Report, audit, judge, lag_by_stage
 from streams.ports import Counts, History
+from tests.builders import NOW
 
 ZERO = Counts(
     accepted=0, matched=0, unmatched=0, quarantined=0, in_flight=0, repeated=0, noted=0,
@@ -71,15 +73,15 @@ def test_a_notice_may_be_on_the_way_while_something_moves(
 def test_a_notice_without_outcome_is_silent_once_everything_was_read() -> None:
     report = judge(ON_THE_WAY, NO_LAG, still=True)
 
-    assert "1 accepted notices have no outcome" in report.differences[0]
+    assert "so many accepted notices have no outcome: 1" in report.differences[0]
 
 
 def test_what_needs_a_person_is_remarked() -> None:
     remarks = judge(WHOLE, {**NO_LAG, "archiving": 4}, still=True).remarks
 
     assert "records still to be taken: archiving 4" in remarks
-    assert "1 notices are in quarantine: `keshikomi quarantine list`" in remarks
-    assert "1 deliveries failed for good and can be sent again" in remarks
+    assert "notices in quarantine: 1 (`keshikomi quarantine list`)" in remarks
+    assert "deliveries that failed for good and can be sent again: 1" in remarks
 
 
 class Positions:
@@ -109,17 +111,21 @@ class Counting:
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self.looks = 0
+        self.since: datetime | None = None
 
-    async def counts(self) -> Counts:
+    async def counts(self, since: datetime | None = None) -> Counts:
         self.looks += 1
+        self.since = since
         return self._counts
 
 
-async def audited(history: Counting, positions: Positions) -> Report:
+async def audited(
+    history: Counting, positions: Positions, *, since: datetime | None = None
+) -> Report:
     async def look() -> Positions:
         return positions
 
-    return await audit(cast("History", history), look, {"invoices": 1})
+    return await audit(cast("History", history), look, {"invoices": 1}, since=since)
 
 
 async def test_a_log_that_moved_is_looked_at_again() -> None:
@@ -139,3 +145,17 @@ async def test_a_log_that_never_stands_still_is_judged_with_leniency() -> None:
     assert history.looks == 5
     assert report.holds
     assert any("on a quiet system" in remark for remark in report.remarks)
+
+
+async def test_an_audit_of_the_last_days_says_what_it_did_not_look_at() -> None:
+    history = Counting(WHOLE)
+
+    report = await audited(history, Positions([8], 10), since=NOW)
+
+    assert history.since == NOW
+    assert (
+        report.remarks[0]
+        == f"what was last changed before {NOW:%Y-%m-%dT%H:%M:%SZ} is not looked at"
+    )
+    assert report.holds
+    assert "not looked at" not in " ".join((await audited(history, Positions([8], 10))).remarks)

@@ -67,7 +67,8 @@ def test_a_tick_is_sent_to_the_invoice_when_its_deadline_has_come() -> None:
     (tick,) = watcher.deadlines.due()
 
     assert (tick.topic, tick.key) == ("invoices", b"inv")
-    assert messages([tick]) == [InvoiceDue(merchant_id=MERCHANT, invoice_id=InvoiceId("inv"))]
+    due = InvoiceDue(merchant_id=MERCHANT, invoice_id=InvoiceId("inv"), at=watcher.now)
+    assert messages([tick]) == [due]
 
 
 def test_a_tick_is_sent_once_and_can_be_asked_for_again() -> None:
@@ -78,6 +79,18 @@ def test_a_tick_is_sent_once_and_can_be_asked_for_again() -> None:
     assert (watcher.due(), watcher.due()) == (["inv"], [])
     watcher.watch("inv")
     assert watcher.due() == ["inv"]
+
+
+def test_invoices_that_went_to_another_worker_have_no_tick_and_may_come_back() -> None:
+    watcher = Watcher()
+    for name in ("theirs", "ours", "lost"):
+        watcher.watch(name)
+
+    watcher.deadlines.keep(lambda invoice_id: invoice_id == "ours")
+    watcher.watch("lost")
+
+    assert len(watcher.deadlines) == 2
+    assert sorted(watcher.due()) == ["lost", "ours"]
 
 
 def test_an_invoice_that_was_paid_in_time_costs_no_tick() -> None:
@@ -148,6 +161,16 @@ def test_the_table_is_gone_through_at_once_and_then_long_before_it_must() -> Non
     watcher.now += MOMENT
     second = watcher.deadlines.stretch()
     assert second == Stretch(NOW + HORIZON, watcher.now + HORIZON)
+
+
+def test_when_invoices_come_from_another_worker_all_of_the_table_is_gone_through_again() -> None:
+    watcher = Watcher()
+    watcher.deadlines.stretch()
+
+    watcher.deadlines.look_again()
+
+    assert watcher.deadlines.stretch() == Stretch(None, NOW + HORIZON)
+    assert watcher.deadlines.stretch() is None
 
 
 @pytest.mark.parametrize("offset", [-MOMENT, timedelta(0), MOMENT])

@@ -83,19 +83,12 @@ def test_a_port_is_a_plain_number(given: str) -> None:
     assert len(faults_of({"KESHIKOMI_PORT": given})) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "engine"),
-    [
-        ("KESHIKOMI_TABLE_STORE", "rocksdb", "rocksdb"),
-    ],
-)
-def test_engines_that_are_not_built_are_named_and_their_passwords_are_not(
-    name: str, value: str, engine: str
-) -> None:
-    (fault,) = faults_of({name: value})
+def test_tables_on_rocksdb_are_for_workers_on_kafka() -> None:
+    (fault,) = faults_of({"KESHIKOMI_TABLE_STORE": "rocksdb"})
+    assert fault.startswith("KESHIKOMI_TABLE_STORE: rocksdb is for workers on Kafka; the embedded")
 
-    assert f"{engine} is not built into this version; use " in fault
-    assert "hunter2" not in fault
+    on_kafka = {"KESHIKOMI_TABLE_STORE": "rocksdb", "KESHIKOMI_BROKER": "kafka://127.0.0.1:9092"}
+    assert read(on_kafka, {}).table_store == "rocksdb"
 
 
 @pytest.mark.parametrize(
@@ -271,3 +264,22 @@ def test_kafka_takes_all_that_a_connection_needs_from_the_environment() -> None:
         "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE",
         "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD",
     )
+
+
+def test_no_password_goes_to_kafka_in_the_clear() -> None:
+    user = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_PASSWORD": "hunter2"}
+    files = {"KESHIKOMI_KAFKA_CA_FILE": "/ca.pem"}
+    plain = {"KESHIKOMI_KAFKA_MECHANISM": "PLAIN"}
+
+    assert faults_of(user | files | plain) == (
+        "KESHIKOMI_KAFKA_CA_FILE: needs KESHIKOMI_KAFKA_TLS=true",
+        "KESHIKOMI_KAFKA_MECHANISM: PLAIN needs KESHIKOMI_KAFKA_TLS=true",
+    )
+    assert read(user | files | plain | {"KESHIKOMI_KAFKA_TLS": "true"}, {}).kafka_tls
+
+
+def test_a_broker_may_have_an_address_of_ipv6() -> None:
+    settings = read({"KESHIKOMI_BROKER": "kafka://[::1]:9094,[fe80::1]"}, {})
+
+    assert settings.kafka is not None
+    assert settings.kafka.servers == ("[::1]:9094", "[fe80::1]:9092")

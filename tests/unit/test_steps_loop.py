@@ -84,7 +84,6 @@ class Driven:
             "resolving",
             self.step,
             units=lambda: cast("Any", self.units),
-            clock=lambda: NOW,
             report=lambda *said: self.reports.append(said),
             fail_stop=lambda *said: self.stops.append(said),
         )

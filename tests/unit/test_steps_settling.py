@@ -245,17 +245,19 @@ def test_a_refused_cancellation_is_answered_and_changes_nothing(desk: Desk) -> N
 
 
 def test_the_deadline_is_told_when_it_comes(desk: Desk) -> None:
-    result = desk.read(an_invoice_due(terms=TERMS), now=TERMS.deadline)
+    behind = TERMS.deadline - timedelta(milliseconds=1)  # the log's clock, or its resolution
+
+    result = desk.read(an_invoice_due(terms=TERMS), now=behind)
 
     assert [word.type for word in told(result.records)] == [Told.INVOICE_EXPIRED]
     assert (changed(result).status, result.outcome) == (InvoiceStatus.EXPIRED, "deadline")
     assert desk.watched == [TERMS.deadline]
 
 
-def test_a_tick_that_is_early_by_a_clock_is_asked_for_again(desk: Desk) -> None:
+def test_a_tick_that_came_early_is_asked_for_again(desk: Desk) -> None:
     early = TERMS.deadline - timedelta(seconds=1)
 
-    result = desk.read(an_invoice_due(terms=TERMS), now=early)
+    result = desk.read(an_invoice_due(terms=TERMS, at=early))
 
     assert (result.records, result.outcome) == ((), NOT_DUE)
     assert desk.watched == [TERMS.deadline] * 2

@@ -182,8 +182,8 @@ class CassandraHistory:
     async def archived_to(self, topic: str, partition: int) -> tuple[int, datetime | None]:
         return await lookups.archived_to(self._session, topic, partition)
 
-    async def counts(self) -> Counts:
-        return await counting.counts(self._session)
+    async def counts(self, since: datetime | None = None) -> Counts:
+        return await counting.counts(self._session, micros(since) if since is not None else None)
 
     async def expire(self, before: datetime) -> int:
         return await retention.expire(self._session, micros(before))

@@ -13,11 +13,14 @@ from connectors.history.claims import Registration
 from streams.domain.ids import InvoiceId, MerchantId
 from streams.ports import InvoiceRow
 
-_INVOICE = (
-    "INSERT INTO invoices (invoice_id, merchant_id, version, status, shown)"
-    " VALUES (?, ?, 0, ?, ?) USING TIMESTAMP ?"
+_SHOW = (
+    "BEGIN UNLOGGED BATCH"
+    " INSERT INTO invoices (invoice_id, merchant_id, version, status, shown)"
+    " VALUES (?, ?, 0, ?, ?) USING TIMESTAMP ?;"
+    " INSERT INTO invoices (invoice_id, created_us) VALUES (?, ?) USING TIMESTAMP ?;"
+    " APPLY BATCH"
 )
-_CREATED = "INSERT INTO invoices (invoice_id, created_us) VALUES (?, ?) USING TIMESTAMP ?"
+"""One row, whose values have two ranks."""
 _IS_SHOWN = "SELECT writetime(created_us) FROM invoices WHERE invoice_id = ?"
 
 
@@ -26,20 +29,18 @@ async def register(session: Session, stretches: Stretches, wanted: Registration)
     registered, is_new = await claim(session, attempt_of(wanted))
     shown = None if is_new else await session.one(_IS_SHOWN, registered.invoice_id)
     if shown is None or shown[0] != times.REGISTERED:
-        await _show(session, stretches, registered)
-    row = await _row(session, registered)
+        row = await _show(session, stretches, registered)
+    else:
+        row = await _row(session, registered)
     return replace(row, created=is_new)
 
 
-async def _show(session: Session, stretches: Stretches, registered: Attempt) -> None:
+async def _show(session: Session, stretches: Stretches, registered: Attempt) -> InvoiceRow:
     identity = registered.invoice_id, registered.merchant_id
     rank = times.of_version(0, registered=True)
-    await session.many(
-        [
-            (_INVOICE, (*identity, registered.status, registered.shown, rank)),
-            (_CREATED, (registered.invoice_id, registered.created_us, times.REGISTERED)),
-        ]
-    )
+    said = *identity, registered.status, registered.shown, rank
+    made = registered.invoice_id, registered.created_us, times.REGISTERED
+    await session.rows(_SHOW, *said, *made)
     # The log may have said more before: the list shows how the invoice stands, and since when.
     row = await _row(session, registered)
     rank = max(times.of_version(row.version), rank)
@@ -54,6 +55,7 @@ async def _show(session: Session, stretches: Stretches, registered: Attempt) -> 
     )
     await session.many([*stretches.missing(wanted), listed])
     stretches.written(wanted)
+    return row
 
 
 async def _row(session: Session, registered: Attempt) -> InvoiceRow:

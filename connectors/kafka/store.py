@@ -1,0 +1,297 @@
+"""The table store on Kafka: rows that the broker has, beside them those of steps under way."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    ValuesView,
+)
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
+from faust import current_event
+from faust.stores import STORES, base
+from faust.types import EventT
+from faust.types.tuples import TP
+
+from connectors.kafka.partitions import Partitions
+from connectors.kafka.replay import client_options_of
+from connectors.kafka.rows import ON_DISK, MemoryRows, RocksRows
+from connectors.kafka.unit import Outgoing
+from connectors.log.sqlitelog import stop_process
+
+if TYPE_CHECKING:
+    from connectors.kafka.producer import Producer
+
+SCHEME = "kafkarows"
+
+
+class Store(base.Store[bytes, bytes]):
+    """A mapping whose rows are exactly its changelog, as far as the broker has acknowledged it.
+
+    A step's write is `dirty` until its changelog record is acknowledged; steps see it at once.
+    Only then does it go to the rows, together with the record's offset, so rows on disk are never
+    ahead of the changelog and their mark says what they lack. `load` brings partitions that come
+    to this worker up to the end of their changelogs before any step of theirs runs.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (self.key_type, self.value_type) != (bytes, bytes):
+            message = f"table {self.table_name} must have keys and values of bytes"
+            raise TypeError(message)
+        self.dirty: dict[bytes, Change] = {}
+        self._changelog: str = self.table.changelog_topic.get_topic_name()
+        self._opened: Partitions | None = None
+        self._stop_process: Callable[[BaseException], object] = getattr(
+            self.app, "on_log_failure", stop_process
+        )
+
+    @property
+    def partitions(self) -> Partitions:
+        """What is here, opened at first use."""
+        if self._opened is None:
+            folder = Path(self.app.conf.datadir) / self.table_name
+            rows = RocksRows(folder) if self.url.host == ON_DISK else MemoryRows()
+            self._opened = Partitions(self._changelog, rows)
+        return self._opened
+
+    # -- writing
+
+    def write(self, partition: int, key: bytes, value: bytes | None) -> Change:
+        """Take in the row of a changelog record that is about to be sent."""
+        change = Change(self, partition, key, value or None, self.dirty.get(key))
+        self.dirty[key] = change
+        return change
+
+    def write_with_step(self, key: bytes, value: bytes | None) -> bool:
+        """Write, or with None remove, a row in the open unit; false when no step is under way.
+
+        The partition is that of the step's own event, as with Faust's tables.
+        """
+        unit, event = cast("Producer", self.app.producer).opened, current_event()
+        if unit is None or event is None:
+            return False
+        partition = event.message.partition
+        change = self.write(partition, key, value)
+        record = Outgoing(self._changelog, key, value or None, partition, (), change.settle)
+        unit.outgoing.append(record)
+        unit.undo.append(change.undo)
+        return True
+
+    def settle(self, change: Change, offset: int) -> None:
+        """The broker has the record: its row goes to the others."""
+        if self.dirty.get(change.key) is change:
+            del self.dirty[change.key]
+        known = self.partitions.offset(change.partition)
+        if known is None or offset <= known:
+            return  # the partition is not ours any more, or was read again up to here
+        if offset != known + 1:
+            # Whoever wrote between has the partition as well; reading it again puts us right.
+            text = f"{self._changelog} has records before {offset} that are not from this worker"
+            self._stop_process(RuntimeError(text))
+            return
+        try:
+            self.partitions.apply(change.partition, [(change.key, change.value)], offset)
+        except Exception as error:
+            self._stop_process(error)  # whoever waits for the record would wait for ever
+            raise
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._must_be_written(key, value or None)
+
+    def __delitem__(self, key: bytes) -> None:
+        self._must_be_written(key, None)
+
+    def update(self, *changes: Any, **named: Any) -> None:
+        """Faust says this after it has sent the records."""
+        for key, value in dict(*changes, **named).items():
+            self[key] = value
+
+    def clear(self) -> None:
+        """Faust says this after it has sent the records."""
+        for key in self:
+            del self[key]
+
+    def _must_be_written(self, key: bytes, value: bytes | None) -> None:
+        """Faust changes the store right after it has sent the record, which wrote the row."""
+        change = self.dirty.get(key)
+        if change is None or change.value != value:
+            message = "change the table, not its store: no record carries this change"
+            raise RuntimeError(message)
+
+    # -- reading
+
+    def find(self, key: bytes) -> bytes | None:
+        """The value of a key, or None; a step looks for rows of its own event's partition only."""
+        change = self.dirty.get(key)
+        if change is not None:
+            return change.value
+        event = current_event()
+        if event is None:
+            found = (self.partitions.find(partition, key) for partition in self.partitions)
+            return next((value for value in found if value is not None), None)
+        if event.message.partition not in self.partitions:
+            message = f"partition {event.message.partition} of {self.table_name} is not loaded"
+            raise RuntimeError(message)
+        return self.partitions.find(event.message.partition, key)
+
+    def __getitem__(self, key: bytes) -> bytes:
+        value = self.find(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return self.find(cast("bytes", key)) is not None
+
+    def __len__(self) -> int:
+        return sum(len(piece) for piece in self.pieces())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (key for piece in self.pieces() for key, _ in piece)
+
+    def keys(self) -> KeysView[bytes]:
+        """Keys, read in pieces."""
+        return KeysView(self)
+
+    def values(self) -> ValuesView[bytes]:
+        """Values; each is looked up, so go through `pieces` where there are many."""
+        return ValuesView(self)
+
+    def items(self) -> ItemsView[bytes, bytes]:
+        """Rows; each value is looked up, so go through `pieces` where there are many."""
+        return ItemsView(self)
+
+    def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All rows, each once; a piece is what stands there at the moment when it is asked for.
+
+        Rows that a step adds while the table is gone through may be left out.
+        """
+        under_way = dict(self.dirty)
+        yield [(key, change.value) for key, change in under_way.items() if change.value is not None]
+        for rows in self.partitions.pieces():
+            piece = ((key, self._newest(key, value)) for key, value in rows if key not in under_way)
+            yield [(key, value) for key, value in piece if value is not None]
+
+    def _newest(self, key: bytes, value: bytes) -> bytes | None:
+        change = self.dirty.get(key)
+        return value if change is None else change.value
+
+    # -- partitions that come and go
+
+    async def on_rebalance(
+        self,
+        assigned: set[TP],
+        revoked: set[TP],
+        newly_assigned: set[TP],
+        generation_id: int = 0,
+    ) -> None:
+        """Let go of what went to other workers; everything sent was acknowledged before."""
+        del newly_assigned, generation_id
+        ours = {tp.partition for tp in assigned if tp.topic == self._changelog}
+        gone = {tp.partition for tp in revoked if tp.topic == self._changelog} - ours
+        for partition in gone:
+            self.partitions.leave(partition)
+        self.dirty = {
+            key: change for key, change in self.dirty.items() if change.partition not in gone
+        }
+
+    async def load(self, assigned: set[TP]) -> None:
+        """Bring every partition that is new here up to date; raises what aiokafka raises."""
+        ours = [tp.partition for tp in assigned if tp.topic == self._changelog]
+        wanted = [partition for partition in ours if partition not in self.partitions]
+        if wanted:
+            await self.partitions.load(wanted, client_options_of(self.app))
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The last offset whose row is here; Faust reads what comes after it."""
+        return self.partitions.offset(tp.partition)
+
+    def set_persisted_offset(self, tp: TP, offset: int) -> None:
+        """It is written with the rows, see `settle`."""
+
+    def apply_changelog_batch(
+        self,
+        batch: Iterable[EventT[Any]],
+        to_key: Callable[[Any], Any],
+        to_value: Callable[[Any], Any],
+    ) -> None:
+        """Take in records that came after `load` had looked for the end."""
+        del to_key, to_value
+        for event in batch:
+            message = event.message
+            known = self.partitions.offset(message.partition)
+            if known is not None and message.offset > known:
+                row = message.key or b"", message.value or None
+                self.partitions.apply(message.partition, [row], message.offset)
+
+    def reset_state(self) -> None:
+        """Rows are removed where they are found to be of no use, see `load`."""
+
+    async def backup_partition(
+        self,
+        tp: TP | int,
+        flush: bool = True,  # noqa: FBT001, FBT002  # Faust's own signature
+        purge: bool = False,  # noqa: FBT001, FBT002  # as above
+        keep: int = 1,
+    ) -> None:
+        """The changelog is the truth; these rows are a copy of it."""
+
+    def restore_backup(
+        self,
+        tp: TP | int,
+        latest: bool = True,  # noqa: FBT001, FBT002  # as above
+        backup_id: int = 0,
+    ) -> None:
+        """The changelog is the truth; these rows are a copy of it."""
+
+    async def on_stop(self) -> None:
+        """Close what is on disk."""
+        partitions, self._opened = self._opened, None
+        if partitions is not None:
+            partitions.close()
+
+
+class Change:
+    """A row whose record is not acknowledged yet; None stands for no row."""
+
+    __slots__ = ("_before", "_store", "key", "partition", "value")
+
+    def __init__(
+        self,
+        store: Store,
+        partition: int,
+        key: bytes,
+        value: bytes | None,
+        before: Change | None,
+    ) -> None:
+        self._store, self._before = store, before
+        self.partition, self.key, self.value = partition, key, value
+
+    def settle(self, metadata: RecordMetadata) -> None:
+        """The record is acknowledged."""
+        self._before = None
+        self._store.settle(self, metadata.offset)
+
+    def undo(self) -> None:
+        """The step failed: what was before holds again, and nothing happened in between."""
+        if self._before is None:
+            del self._store.dirty[self.key]
+        else:
+            self._store.dirty[self.key] = self._before
+
+
+def register() -> None:
+    """Make the store known to Faust."""
+    STORES.aliases[SCHEME] = "connectors.kafka.store:Store"
+
+
+def url_of(kind: str) -> str:
+    """The store of a kind, `IN_MEMORY` or `ON_DISK`, as Faust wants it."""
+    return f"{SCHEME}://{kind}"

@@ -1,0 +1,70 @@
+"""A load during which something goes wrong, with what came of it in figures and in truth."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from loadtests.report import Measured, latencies_ms, spread
+from loadtests.truth import faults
+from loadtests.world import Load, World
+
+CALM_SECONDS = 2.0
+"""The load is under way before anything goes wrong."""
+PROBES_MAX = 2
+"""A fault may send so many notices of its own."""
+
+Fault = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What came of a load: `wrong` is everything that is untrue, in words."""
+
+    name: str
+    load: Load
+    wrong: list[str]
+
+    @property
+    def longest_pause_seconds(self) -> float:
+        """The longest time without any webhook between the first and the last."""
+        times = sorted(arrival.at_ns for arrival in self.load.arrivals.values())
+        gaps = (after - before for before, after in itertools.pairwise(times))
+        return max(gaps, default=0) / 1e9
+
+    def figures(self) -> Measured:
+        """What the scenario table of the docs shows."""
+        return {
+            "scenario": self.name,
+            "accepted": len(self.load.offered.accepted),
+            "refused_at_first": dict(self.load.offered.refused),
+            "told": len(self.load.arrivals.keys() & set(self.load.references)),
+            "repeats": self.load.repeats,
+            "longest_pause_seconds": round(self.longest_pause_seconds, 1),
+            "drained_seconds": round(self.load.drained_seconds, 1),
+            "latency_ms": spread(latencies_ms(self.load)),
+            "wrong": len(self.wrong),
+        }
+
+
+async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate: float) -> Story:
+    """Offer notices until everything that was accepted has been told, while `fault` happens.
+
+    Raises what `fault` raises; what it does must be over when it returns.
+    """
+    await world.register(int(rate * seconds) + PROBES_MAX)
+    loading = asyncio.create_task(world.load(rate, seconds, insisting=True))
+    try:
+        await asyncio.sleep(CALM_SECONDS)
+        await fault()
+        load = await loading
+    finally:
+        loading.cancel()
+    wrong = await faults(world, repeats_allowed=True)
+    for arrival in world.arrivals:  # also what came after as many as were accepted
+        load.arrivals.setdefault(arrival.reference, arrival)
+    story = Story(name=name, load=load, wrong=wrong)
+    print(story.figures(), flush=True)
+    return story

@@ -1,0 +1,33 @@
+"""A broker of a test's own: a product's topics have fixed names, and here it is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.stack.kafka import JARS, KafkaCluster, KafkaServer
+from tests.faults.scale import WANTED
+from tests.real_engines import JAR_CACHE, need_java, running
+
+
+@pytest.fixture(autouse=True)
+def are_wanted() -> None:
+    """They take minutes; `make faults` runs them."""
+    if not WANTED:
+        pytest.skip("NOT RUN: `make faults` does, FAULTS=short in five minutes")
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """One empty Kafka broker."""
+    need_java(JARS)
+    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
+    """Three empty Kafka brokers that replicate to one another."""
+    need_java(JARS)
+    yield from running(KafkaCluster(tmp_path / "cluster", jar_cache=JAR_CACHE))

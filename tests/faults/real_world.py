@@ -1,0 +1,94 @@
+"""The whole product on real servers, driven and judged as the benches do it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from loadtests.engines import Engines, environment_of
+from loadtests.phases import ok_paths
+from loadtests.processes import tree
+from loadtests.world import World, world
+from ops.stack.cassandra import CassandraServer
+from ops.stack.kafka import KafkaCluster, KafkaServer
+from ops.stack.redis import RedisServer
+from tests.real_engines import fresh_name
+
+LOOK_SECONDS = 0.05
+PROBE_SECONDS_MAX = 20.0
+
+
+def engines(
+    broker: KafkaServer | KafkaCluster, cassandra: CassandraServer, redis: RedisServer
+) -> Engines:
+    """These servers, with a keyspace that nobody used before."""
+    replication = 1 if isinstance(broker, KafkaServer) else len(broker.brokers)
+    settings = environment_of(
+        broker=broker.url,
+        history=f"cassandra://{cassandra.address}/{fresh_name('faults')}",
+        cache=redis.url,
+        replication=replication,
+    )
+    return Engines(environment=settings)
+
+
+@asynccontextmanager
+async def real_world(
+    folder: Path, under: Engines, paths: Sequence[str] = tuple(ok_paths())
+) -> AsyncIterator[World]:
+    """A ready product with merchants, as `loadtests` knows it."""
+    async with world(folder, "product", merchants=paths, engines=under) as made:
+        yield made
+
+
+def parts(made: World) -> dict[str, int]:
+    """The processes of the product that run now, by name."""
+    return tree(made.product.process.pid)
+
+
+async def part(made: World, name: str, *, other_than: int = 0) -> int:
+    """The process of this name, once it runs; `other_than` is the one before it."""
+    while (pid := parts(made).get(name, 0)) in {0, other_than}:  # noqa: ASYNC110  # a process sets no event of ours
+        await asyncio.sleep(LOOK_SECONDS)
+    return pid
+
+
+def kill(pid: int) -> None:
+    """`kill -9`, which finds one process or none."""
+    assert pid > 1, "0 and -1 would mean a whole group, or everything"
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+async def passes(seconds: float) -> None:
+    """An outage lasts so long; nothing else is waited for."""
+    await asyncio.sleep(seconds)
+
+
+async def probe(made: World) -> tuple[int, dict[str, str]]:
+    """Send one notice beside the load; its status (0: no answer) and headers.
+
+    It counts as accepted when it is; what is refused stays to be sent.
+    """
+    merchant, reference, request = made.next_notice()
+    status, headers = 0, dict[str, str]()
+    with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+        async with asyncio.timeout(PROBE_SECONDS_MAX):
+            reader, writer = await asyncio.open_connection("127.0.0.1", made.product.port)
+            try:
+                writer.write(request)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            finally:
+                writer.close()
+            status = int(head[0].split()[1])
+            pairs = (line.partition(":") for line in head[1:] if line)
+            headers = {name.lower(): value.strip() for name, _, value in pairs}
+    if status == 0:
+        merchant.uncertain.append(reference)
+    elif status == 202:
+        merchant.accepted.append(reference)
+    return status, headers

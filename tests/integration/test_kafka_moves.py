@@ -1,0 +1,232 @@
+"""Workers join a product on Kafka, die and freeze: partitions move, and with them all work."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import itertools
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from signal import Signals
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from connectors.kafka.transport import SESSION_SECONDS
+from ops.demo_product import Product, free_port, start
+from ops.stack.cassandra import CassandraServer
+from ops.stack.kafka import JARS, KafkaServer
+from ops.stack.redis import RedisServer
+from streams.clock import monotonic_seconds
+from tests.integration.kafka_workers import StageWorker, end_all, members, start_worker
+from tests.integration.product_world import (
+    CHANNEL_SECRET,
+    Merchant,
+    Receiver,
+    World,
+    pause,
+    until,
+)
+from tests.integration.test_product_on_real_engines import environment
+from tests.real_engines import JAR_CACHE, need_java, running
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+STAGES = ("resolving", "settling", "notifying")
+MERCHANTS = 8
+INVOICES = 1_250
+NOTICES_PER_INVOICE = 2
+NOTICES_PER_SECOND = 100
+JOIN_AFTER_SECONDS = 4.0
+SHARED_SECONDS = 4.0
+READY_SECONDS_MAX = 60.0
+TOLD_SECONDS_MAX = 120.0
+PAUSE_SECONDS_MAX = 10.0
+ALIVE_SECONDS = 2 * SESSION_SECONDS
+STATES = ["invoice.part_paid", "invoice.paid"]
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """A broker for this test alone: the product's topics and groups have fixed names."""
+    need_java(JARS)
+    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
+
+
+class Arrivals(Receiver):
+    """Remembers when each webhook came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: dict[str, list[float]] = defaultdict(list)
+        self.first: dict[str, float] = {}
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """One webhook."""
+        now = monotonic_seconds()
+        self.came[request.match_info["path"]].append(now)
+        self.first.setdefault(request.headers["webhook-id"], now)
+        return await super().receive(request)
+
+    def longest_pause(self) -> float:
+        """The longest time, in seconds, in which some merchant heard nothing."""
+        gaps = (itertools.pairwise(sorted(times)) for times in self.came.values())
+        return max(after - before for pairs in gaps for before, after in pairs)
+
+
+@dataclass(kw_only=True)
+class Load:
+    """Notices at a rate: each invoice is paid in two parts, the second once the first is in."""
+
+    world: World
+    merchants: list[Merchant]
+    accepted: dict[str, float] = field(default_factory=dict)
+
+    def merchant(self, invoice: int) -> Merchant:
+        return self.merchants[invoice % MERCHANTS]
+
+    async def bill(self) -> None:
+        numbers = iter(range(INVOICES))
+
+        async def one_by_one() -> None:
+            for number in numbers:
+                await self.world.bill(self.merchant(number), f"m-{number}")
+
+        await asyncio.gather(*(one_by_one() for _ in range(MERCHANTS)))
+
+    async def pay(self) -> None:
+        began = monotonic_seconds()
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(INVOICES):
+                at = began + number * NOTICES_PER_INVOICE / NOTICES_PER_SECOND
+                await pause(max(at - monotonic_seconds(), 0))
+                tasks.create_task(self._pay_in_parts(number))
+
+    async def _pay_in_parts(self, number: int) -> None:
+        for part in range(NOTICES_PER_INVOICE):
+            notice_id = f"m-{number}-{part}"
+            await self._report(self.merchant(number), notice_id, f"m-{number}")
+            self.accepted[notice_id] = monotonic_seconds()
+
+    async def _report(self, merchant: Merchant, notice_id: str, reference: str) -> None:
+        notice = {
+            "notice_id": notice_id,
+            "payment_id": notice_id,
+            "kind": "confirmed",
+            "reference": reference,
+            "amount_yen": 1_000 // NOTICES_PER_INVOICE,
+            "paid_at": "2026-11-01T10:00:00+09:00",
+        }
+        body = json.dumps(notice).encode()
+        digest = hmac.digest(CHANNEL_SECRET.encode(), body, "sha256").hex()
+        headers = {
+            "X-Keshikomi-Signature": f"sha256={digest}",
+            "Content-Type": "application/json",
+        }
+        path = f"/channels/{merchant.account_id}/notices"
+        await self.world.call("POST", path, want=202, data=body, headers=headers)
+
+    def told(self) -> dict[str, set[str]]:
+        """The types that each invoice's merchant heard, by invoice number."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for merchant in self.merchants:
+            for bodies in merchant.bodies.values():
+                said = json.loads(next(iter(bodies)))
+                found[said["data"]["invoice"]["invoice_number"]].add(said["type"])
+        return found
+
+    async def is_all_told(self) -> bool:
+        told = self.told()
+        return len(told) == INVOICES and all(types >= set(STATES) for types in told.values())
+
+
+async def test_workers_join_and_die_under_load_and_nothing_is_lost_or_late(
+    tmp_path: Path,
+    own_kafka: KafkaServer,
+    cassandra_server: CassandraServer,
+    redis_server: RedisServer,
+) -> None:
+    settings = environment(own_kafka, cassandra_server, redis_server)
+    product = await start(tmp_path / "data", environment=settings, port=free_port())
+    workers: list[StageWorker] = []
+    try:
+        await product.wait_ready(READY_SECONDS_MAX)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as http:
+            world = World(http, product.url, tmp_path / "data")
+            world.receiver = arrivals = Arrivals()
+            async with arrivals.running():
+                merchants = [await world.merchant(f"m{n}") for n in range(MERCHANTS)]
+                load = Load(world=world, merchants=merchants)
+                await load.bill()
+                paying = asyncio.create_task(load.pay())
+                await join_and_die(own_kafka, tmp_path / "data", settings, workers)
+                await paying
+                await until(load.is_all_told, TOLD_SECONDS_MAX)
+                await check(load, product, arrivals)
+    finally:
+        await end_all(workers)
+        await product.stop()
+
+
+async def join_and_die(
+    kafka: KafkaServer, data: Path, settings: dict[str, str], workers: list[StageWorker]
+) -> None:
+    """A second worker of each stage takes its share, and is killed."""
+    await pause(JOIN_AFTER_SECONDS)
+    workers += [await start_worker(stage, "second", data, settings) for stage in STAGES]
+    for worker in workers:
+        await worker.wait_ready()
+    for stage in STAGES:
+        await until(partial(has_members, kafka, stage, {"test", "second"}))
+    await pause(SHARED_SECONDS)
+    for worker in workers:
+        worker.send(Signals.SIGKILL)
+    for stage in STAGES:
+        await until(partial(has_members, kafka, stage, {"test"}))
+
+
+async def has_members(kafka: KafkaServer, stage: str, names: set[str]) -> bool:
+    return set(await members(kafka, stage)) == {f"{stage}-{name}" for name in names}
+
+
+async def check(load: Load, product: Product, arrivals: Arrivals) -> None:
+    longest, repeated = arrivals.longest_pause(), 0
+    for merchant in load.merchants:
+        assert all(len(bodies) == 1 for bodies in merchant.bodies.values()), "a body changed"
+        repeated += sum(merchant.times.values()) - len(merchant.bodies)
+    await in_order_of_its_states(load)
+    assert arrivals.forged == 0
+    sys.stderr.write(f"\nlongest pause {longest:.1f} s, {repeated} webhooks repeated\n")
+    assert longest < PAUSE_SECONDS_MAX, f"a merchant heard nothing for {longest:.1f} s"
+    audit: dict[str, Any] = {}
+
+    async def laws_hold() -> bool:
+        audit.update(await product.audit())
+        return audit["holds"] is True and audit["counts"]["matched"] == len(load.accepted)
+
+    await until(laws_hold, TOLD_SECONDS_MAX)
+    assert len(load.accepted) == INVOICES * NOTICES_PER_INVOICE
+
+
+async def in_order_of_its_states(load: Load) -> None:
+    """The feed promises an order: what an invoice became comes in that order, and once."""
+    heard: dict[str, list[str]] = defaultdict(list)
+
+    async def is_complete() -> bool:
+        heard.clear()
+        for merchant in load.merchants:
+            for event in await load.world.feed(merchant):
+                if event["type"].startswith("invoice."):
+                    invoice = event["payload"]["data"]["invoice"]
+                    heard[invoice["invoice_number"]].append(event["type"])
+        return sum(len(types) for types in heard.values()) >= INVOICES * len(STATES)
+
+    await until(is_complete, TOLD_SECONDS_MAX)
+    assert [types for types in heard.values() if types != STATES] == []
