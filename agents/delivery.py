@@ -184,7 +184,8 @@ class DeliveryLanes:
     def _schedule(self, delivery: Delivery) -> None:
         entry = Entry(delivery, self._lane(delivery.endpoint_id))
         self._known[delivery.delivery_id] = entry
-        if delivery.due_at <= self._clock():
+        # A first attempt has nothing to wait for, whatever clock the log was written by.
+        if not delivery.attempts or delivery.due_at <= self._clock():
             self._is_due(entry)
         else:
             self._later.push(entry)

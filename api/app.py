@@ -32,6 +32,7 @@ def make_app(ports: ApiPorts) -> web.Application:
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, serve(route))
     app.cleanup_ctx.append(_run)
+    app.on_shutdown.append(_answer_who_waits)
     return app
 
 
@@ -57,6 +58,12 @@ async def _run(app: web.Application) -> AsyncIterator[None]:
     yield
     await services.watcher.close()
     await services.directory.close()
+
+
+async def _answer_who_waits(app: web.Application) -> None:
+    services: Services = app[SERVICES]
+    services.watcher.end()
+    services.lookout.end()
 
 
 def _openapi(ports: ApiPorts) -> bytes:

@@ -44,6 +44,14 @@ class StatusWatcher:
         self._told: set[InvoiceId] = set()
         self._rung = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Have everybody answered with how things stand: a process that ends keeps nobody."""
+        self._is_ending = True
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
     def heard(self, subjects: frozenset[str] | None) -> None:
         """Look at those of these that somebody waits for; None is all of them."""
@@ -56,6 +64,8 @@ class StatusWatcher:
         self, invoice_id: InvoiceId, was: InvoiceStatus, *, seconds_max: float
     ) -> None:
         """Return when the status is no longer `was`, or after the time."""
+        if self._is_ending:
+            return
         if len(self._waiting) >= WAITERS_MAX:
             raise come_back(503, "too many callers wait already")
         future = asyncio.get_running_loop().create_future()
@@ -100,6 +110,12 @@ class Lookout:
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
         self._waiting: dict[asyncio.Event, str] = {}
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Have everybody look once more, and no more after that."""
+        self._is_ending = True
+        self.heard(None)
 
     @property
     def waits(self) -> int:
@@ -123,7 +139,7 @@ class Lookout:
         apart = LOOK_SECONDS_MIN
         with self._listening(subject) as rung, suppress(TimeoutError):
             async with asyncio.timeout(seconds_max):
-                while (seen := await look()) is None:
+                while (seen := await look()) is None and not self._is_ending:
                     await asyncio.sleep(apart)
                     live = self._signals.is_live
                     await _is_set(rung, LIVE_POLL_SECONDS if live else POLL_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import sqlite3
 import threading
@@ -13,15 +14,19 @@ from typing import NamedTuple
 from connectors.log.elements import Element
 from connectors.log.gate import Gate
 from connectors.log.places import place_of
-from streams.clock import Clock
+from streams.clock import Clock, monotonic_seconds
 
 RECORDS_PER_COMMIT_MAX = 10_000
 BUSY_ELEMENTS = 3
 """So many elements in one commit say that more are on their way..."""
 PACE_SECONDS = 0.0015
 """...and then waiting for them this long costs less than another transaction for each."""
+CLOCK_BEHIND_MS_MAX = 1_000
+CLOCK_WARNINGS_SECONDS = 60.0
 _ROWS_PER_STATEMENT = 128
 _ROWS_PER_SMALL_STATEMENT = 16
+
+logger = logging.getLogger("keshikomi")
 
 
 class Writer:
@@ -49,6 +54,7 @@ class Writer:
         self._next_offsets: dict[int, int] = {}
         self._timestamps_ms: dict[int, int] = {}
         self._ends_known = False
+        self._warn_again_at = 0.0
         self._closing = False
         self._pace = threading.Event()
         self.commits = 0
@@ -201,7 +207,19 @@ class Writer:
                     tables[partition_id, key] = value  # the last one of a transaction counts
                 else:
                     log += (place_of(partition_id, offset), timestamp_ms, key, value, headers)
+        self._compare_clocks(now_ms, touched)
         return log, tables, touched
+
+    def _compare_clocks(self, now_ms: int, touched: Iterable[int]) -> None:
+        """Warn while the log is ahead: deadlines go by its time, which stands still then."""
+        ahead_ms = max((self._timestamps_ms[each] for each in touched), default=now_ms) - now_ms
+        if ahead_ms > CLOCK_BEHIND_MS_MAX and monotonic_seconds() >= self._warn_again_at:
+            self._warn_again_at = monotonic_seconds() + CLOCK_WARNINGS_SECONDS
+            logger.warning(
+                "the clock of this machine is %.1f s behind the latest record of the log: it was "
+                "set back, or was wrong before; until it has caught up, invoices may expire early",
+                ahead_ms / 1_000,
+            )
 
 
 _LOAD_ENDS = (

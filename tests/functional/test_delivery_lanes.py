@@ -195,3 +195,14 @@ async def test_inside_a_lane_first_attempts_pass_retries_which_still_get_their_t
     order = [int(each.partition("/")[2]) for each in world.all_sent]
     live = list(range(10, 10 + LIVE_IN_A_ROW_MAX + 2))
     assert order == [0, *live[: LIVE_IN_A_ROW_MAX - 1], 1, *live[LIVE_IN_A_ROW_MAX - 1 :], 2, 3]
+
+
+async def test_a_first_attempt_is_made_at_once_though_the_log_was_written_by_a_clock_ahead() -> (
+    None
+):
+    world = await a_world("a")
+
+    world.lanes.offer(a_delivery("a", 1, after_seconds=3_600))
+    await world.settle()
+
+    assert world.all_sent == ["a/1"]

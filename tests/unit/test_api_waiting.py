@@ -181,3 +181,28 @@ async def test_a_signal_has_its_own_waiters_look_at_once(monkeypatch: pytest.Mon
     assert looked["b"] == 1
     lookout.heard(None)
     assert await other
+
+
+async def test_whoever_waits_is_answered_when_the_process_ends() -> None:
+    history = Statuses()
+    watcher, lookout = a_watcher(history, LIVE), Lookout(LIVE)
+    looks: list[int] = []
+
+    async def look() -> None:
+        looks.append(1)
+
+    async def wait_for_a_change() -> None:
+        await watcher.changed(InvoiceId("inv_1"), OPEN, seconds_max=NEVER_SECONDS)
+
+    waiting_for = asyncio.create_task(wait_for_a_change())
+    looking = asyncio.create_task(lookout.until("inv_1", look, seconds_max=NEVER_SECONDS))
+    await history.answered.wait()
+
+    watcher.end()
+    lookout.end()
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(waiting_for, looking)
+        await wait_for_a_change()
+    assert len(looks) == 2
+    await watcher.close()

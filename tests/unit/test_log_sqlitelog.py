@@ -54,7 +54,9 @@ async def test_a_record_comes_back_with_its_headers_and_the_time_of_its_append(
         assert stored.timestamp_ms == int(now.timestamp() * 1000)
 
 
-async def test_times_of_a_partition_never_go_back_though_the_clock_does(tmp_path: Path) -> None:
+async def test_times_of_a_partition_never_go_back_though_the_clock_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s) for s in (10, 5, 20)]
     with a_log(tmp_path / "log.db", clock=lambda: times.pop(0)) as log:
         for _ in range(3):
@@ -62,6 +64,7 @@ async def test_times_of_a_partition_never_go_back_though_the_clock_does(tmp_path
 
         stored = every(log, "notices")
         assert [(r.timestamp_ms - stored[0].timestamp_ms) for r in stored] == [0, 0, 10_000]
+        assert caplog.text.count("the clock of this machine is 5.0 s behind") == 1
 
 
 async def test_appends_made_at_the_same_time_share_commits(tmp_path: Path) -> None:

@@ -93,18 +93,16 @@ async def claim(session: Session, wanted: Attempt) -> tuple[Attempt, bool]:
     Raises `Conflict` when its content is another or a reference is another invoice's, and
     `Unavailable` when that could not be decided.
     """
-    began = unsure = False
+    began = False
     for number in range(TRIES_MAX):
         try:
             found, is_new = await _begin(session, wanted)
-            # One whose beginning was not told is ours as well: the digest has its time in it.
-            began = began or is_new or (unsure and found.attempt == wanted.attempt)
+            began = began or is_new
             if not is_new and not found.settled and number < PATIENCE:
                 await _pause(number)
                 continue
             refused = None if found.settled else await _finish(session, found)
         except Undecided:
-            unsure = True
             await _pause(number)
             continue
         if refused is None:
