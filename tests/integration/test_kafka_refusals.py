@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -28,10 +29,21 @@ from tests.kafka_guarded import (
 from tests.log_helpers import a_record
 from tests.real_engines import fresh_name
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # aiokafka leaves the socket of a connection that was refused or given up to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 WRONG_PASSWORD = "open-says-me"
 TOLD_SECONDS_MAX = reaching.REACH_SECONDS_MAX + 2
+
+
+@pytest.fixture(autouse=True)
+def what_is_left_is_collected_here() -> Iterator[None]:
+    """Not in a later test, where it would be an error."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
