@@ -212,7 +212,7 @@ class Later:
     def __init__(self, clock: Clock, due: Callable[[Entry], None]) -> None:
         self._clock = clock
         self._due = due
-        self._heap: list[tuple[float, bool, int, Entry]] = []
+        self._heap: Queue = []
         self._call_later: CallLater | None = None
         self._timer: Timer | None = None
         self._timer_at = 0.0
@@ -228,13 +228,13 @@ class Later:
 
     def push(self, entry: Entry) -> None:
         delivery = entry.delivery
-        item = (delivery.due_at.timestamp(), delivery.attempts > 0, next(_order), entry)
+        item = (delivery.due_at.timestamp(), next(_order), entry)
         heapq.heappush(self._heap, item)
         self._set_timer()
 
     def sweep(self) -> None:
         """Let go of what was dropped, when it may be much at a time."""
-        self._heap = [item for item in self._heap if item[3].state is not State.DROPPED]
+        self._heap = [item for item in self._heap if item[2].state is not State.DROPPED]
         heapq.heapify(self._heap)
 
     def _set_timer(self) -> None:
@@ -253,7 +253,7 @@ class Later:
         self._timer = None
         now = self._clock().timestamp()
         while self._heap and self._heap[0][0] <= now:
-            entry = heapq.heappop(self._heap)[3]
+            entry = heapq.heappop(self._heap)[2]
             if entry.state is State.WAITING:
                 self._due(entry)
         self._set_timer()
