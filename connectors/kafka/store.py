@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Callable,
-    ItemsView,
-    Iterable,
-    Iterator,
-    KeysView,
-    ValuesView,
-)
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
 from faust import current_event
-from faust.stores import STORES, base
+from faust.stores import STORES
 from faust.types import EventT
 from faust.types.tuples import TP
 
@@ -23,6 +16,7 @@ from connectors.kafka.partitions import Partitions
 from connectors.kafka.replay import client_options_of
 from connectors.kafka.rows import ON_DISK, MemoryRows, RocksRows
 from connectors.kafka.unit import Outgoing
+from connectors.log.recordstore import DirtyRow, RecordStore
 from connectors.log.sqlitelog import stop_process
 
 if TYPE_CHECKING:
@@ -31,7 +25,7 @@ if TYPE_CHECKING:
 SCHEME = "kafkarows"
 
 
-class Store(base.Store[bytes, bytes]):
+class Store(RecordStore):
     """A mapping whose rows are exactly its changelog, as far as the broker has acknowledged it.
 
     A step's write is `dirty` until its changelog record is acknowledged; steps see it at once.
@@ -42,11 +36,6 @@ class Store(base.Store[bytes, bytes]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if (self.key_type, self.value_type) != (bytes, bytes):
-            message = f"table {self.table_name} must have keys and values of bytes"
-            raise TypeError(message)
-        self.dirty: dict[bytes, Change] = {}
-        self._changelog: str = self.table.changelog_topic.get_topic_name()
         self._opened: Partitions | None = None
         self._stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
@@ -58,16 +47,14 @@ class Store(base.Store[bytes, bytes]):
         if self._opened is None:
             folder = Path(self.app.conf.datadir) / self.table_name
             rows = RocksRows(folder) if self.url.host == ON_DISK else MemoryRows()
-            self._opened = Partitions(self._changelog, rows)
+            self._opened = Partitions(self.changelog_name, rows)
         return self._opened
 
     # -- writing
 
     def write(self, partition: int, key: bytes, value: bytes | None) -> Change:
         """Take in the row of a changelog record that is about to be sent."""
-        change = Change(self, partition, key, value or None, self.dirty.get(key))
-        self.dirty[key] = change
-        return change
+        return Change(self, partition, key, value or None)
 
     def write_with_step(self, key: bytes, value: bytes | None) -> bool:
         """Write, or with None remove, a row in the open unit; false when no step is under way.
@@ -79,7 +66,7 @@ class Store(base.Store[bytes, bytes]):
             return False
         partition = event.message.partition
         change = self.write(partition, key, value)
-        record = Outgoing(self._changelog, key, value or None, partition, (), change.settle)
+        record = Outgoing(self.changelog_name, key, value or None, partition, (), change.settle)
         unit.outgoing.append(record)
         unit.undo.append(change.undo)
         return True
@@ -93,7 +80,9 @@ class Store(base.Store[bytes, bytes]):
             return  # the partition is not ours any more, or was read again up to here
         if offset != known + 1:
             # Whoever wrote between has the partition as well; reading it again puts us right.
-            text = f"{self._changelog} has records before {offset} that are not from this worker"
+            text = (
+                f"{self.changelog_name} has records before {offset} that are not from this worker"
+            )
             self._stop_process(RuntimeError(text))
             return
         try:
@@ -101,29 +90,6 @@ class Store(base.Store[bytes, bytes]):
         except Exception as error:
             self._stop_process(error)  # whoever waits for the record would wait for ever
             raise
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self._must_be_written(key, value or None)
-
-    def __delitem__(self, key: bytes) -> None:
-        self._must_be_written(key, None)
-
-    def update(self, *changes: Any, **named: Any) -> None:
-        """Faust says this after it has sent the records."""
-        for key, value in dict(*changes, **named).items():
-            self[key] = value
-
-    def clear(self) -> None:
-        """Faust says this after it has sent the records."""
-        for key in self:
-            del self[key]
-
-    def _must_be_written(self, key: bytes, value: bytes | None) -> None:
-        """Faust changes the store right after it has sent the record, which wrote the row."""
-        change = self.dirty.get(key)
-        if change is None or change.value != value:
-            message = "change the table, not its store: no record carries this change"
-            raise RuntimeError(message)
 
     # -- reading
 
@@ -141,32 +107,8 @@ class Store(base.Store[bytes, bytes]):
             raise RuntimeError(message)
         return self.partitions.find(event.message.partition, key)
 
-    def __getitem__(self, key: bytes) -> bytes:
-        value = self.find(key)
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __contains__(self, key: object) -> bool:
-        return self.find(cast("bytes", key)) is not None
-
     def __len__(self) -> int:
         return sum(len(piece) for piece in self.pieces())
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (key for piece in self.pieces() for key, _ in piece)
-
-    def keys(self) -> KeysView[bytes]:
-        """Keys, read in pieces."""
-        return KeysView(self)
-
-    def values(self) -> ValuesView[bytes]:
-        """Values; each is looked up, so go through `pieces` where there are many."""
-        return ValuesView(self)
-
-    def items(self) -> ItemsView[bytes, bytes]:
-        """Rows; each value is looked up, so go through `pieces` where there are many."""
-        return ItemsView(self)
 
     def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]:
         """All rows, each once; a piece is what stands there at the moment when it is asked for.
@@ -194,8 +136,8 @@ class Store(base.Store[bytes, bytes]):
     ) -> None:
         """Let go of what went to other workers; everything sent was acknowledged before."""
         del newly_assigned, generation_id
-        ours = {tp.partition for tp in assigned if tp.topic == self._changelog}
-        gone = {tp.partition for tp in revoked if tp.topic == self._changelog} - ours
+        ours = {tp.partition for tp in assigned if tp.topic == self.changelog_name}
+        gone = {tp.partition for tp in revoked if tp.topic == self.changelog_name} - ours
         for partition in gone:
             self.partitions.leave(partition)
         self.dirty = {
@@ -204,7 +146,7 @@ class Store(base.Store[bytes, bytes]):
 
     async def load(self, assigned: set[TP]) -> None:
         """Bring every partition that is new here up to date; raises what aiokafka raises."""
-        ours = [tp.partition for tp in assigned if tp.topic == self._changelog]
+        ours = [tp.partition for tp in assigned if tp.topic == self.changelog_name]
         wanted = [partition for partition in ours if partition not in self.partitions]
         if wanted:
             await self.partitions.load(wanted, client_options_of(self.app))
@@ -258,33 +200,15 @@ class Store(base.Store[bytes, bytes]):
             partitions.close()
 
 
-class Change:
-    """A row whose record is not acknowledged yet; None stands for no row."""
+class Change(DirtyRow[Store]):
+    """A row whose record is not acknowledged yet."""
 
-    __slots__ = ("_before", "_store", "key", "partition", "value")
-
-    def __init__(
-        self,
-        store: Store,
-        partition: int,
-        key: bytes,
-        value: bytes | None,
-        before: Change | None,
-    ) -> None:
-        self._store, self._before = store, before
-        self.partition, self.key, self.value = partition, key, value
+    __slots__ = ()
 
     def settle(self, metadata: RecordMetadata) -> None:
         """The record is acknowledged."""
-        self._before = None
-        self._store.settle(self, metadata.offset)
-
-    def undo(self) -> None:
-        """The step failed: what was before holds again, and nothing happened in between."""
-        if self._before is None:
-            del self._store.dirty[self.key]
-        else:
-            self._store.dirty[self.key] = self._before
+        self.before = None
+        self.owner.settle(self, metadata.offset)
 
 
 def register() -> None:

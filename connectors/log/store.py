@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from faust import current_event
-from faust.stores import base
 from faust.types import EventT
 from faust.types.tuples import TP
 
 from connectors.log.elements import Row
+from connectors.log.recordstore import DirtyRow, RecordStore
 from connectors.log.rowcache import RowCache
 from connectors.log.rows import Rows
 
@@ -23,7 +23,7 @@ ROWS_PER_PIECE = 100
 """So many rows are read at once when a table is gone through."""
 
 
-class Store(base.Store[bytes, bytes]):
+class Store(RecordStore):
     """A mapping whose rows become durable in the transaction of the records that changed them.
 
     A row is written by its changelog record (`write`, called by the producer) and is `dirty` until
@@ -33,12 +33,7 @@ class Store(base.Store[bytes, bytes]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if (self.key_type, self.value_type) != (bytes, bytes):
-            message = f"table {self.table_name} must have keys and values of bytes"
-            raise TypeError(message)
         self.cache = RowCache()
-        self.dirty: dict[bytes, _Dirty] = {}
-        self._changelog: str = self.table.changelog_topic.get_topic_name()
         self._partition_ids: tuple[int, ...] = ()
         self._warm = False
 
@@ -50,9 +45,8 @@ class Store(base.Store[bytes, bytes]):
         if key is None:
             message = f"a row of table {self.table_name} has no key"
             raise TypeError(message)
-        written = _Dirty(self, partition_id, key, value or None, self.dirty.get(key))
-        self.dirty[key] = written  # the cache keeps what the file has until the record is durable
-        return written
+        # The cache keeps what the file has until the record is durable.
+        return _Dirty(self, partition_id, key, value or None)
 
     def write_with_step(self, key: bytes, value: bytes | None) -> bool:
         """Write, or with None remove, a row in the open unit; false when no step is under way.
@@ -65,29 +59,6 @@ class Store(base.Store[bytes, bytes]):
         row = self._ids()[event.message.partition], key, value, None
         unit.write(row, self.write(row))
         return True
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self._must_be_written(key, value or None)
-
-    def __delitem__(self, key: bytes) -> None:
-        self._must_be_written(key, None)
-
-    def update(self, *changes: Any, **named: Any) -> None:
-        """Faust says this after it has sent the records."""
-        for key, value in dict(*changes, **named).items():
-            self[key] = value
-
-    def clear(self) -> None:
-        """Faust says this after it has sent the records."""
-        for key in self:
-            del self[key]
-
-    def _must_be_written(self, key: bytes, value: bytes | None) -> None:
-        """Faust changes the store right after it has sent the record, which wrote the row."""
-        written = self.dirty.get(key)
-        if written is None or written.value != value:
-            message = "change the table, not its store: no record carries this change"
-            raise RuntimeError(message)
 
     # -- reading
 
@@ -117,34 +88,10 @@ class Store(base.Store[bytes, bytes]):
         ids, event = self._ids(), current_event()
         return ids if event is None or not ids else ids[event.message.partition :][:1]
 
-    def __getitem__(self, key: bytes) -> bytes:
-        value = self.find(key)
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __contains__(self, key: object) -> bool:
-        return self.find(cast("bytes", key)) is not None
-
     def __len__(self) -> int:
         dirty = self.dirty.values()
         total = self._rows.count(self._ids(), without=tuple(self.dirty))
         return total + sum(written.value is not None for written in dirty)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (key for piece in self.pieces() for key, _ in piece)
-
-    def keys(self) -> KeysView[bytes]:
-        """Keys in order, partition by partition, read in pieces."""
-        return KeysView(self)
-
-    def values(self) -> ValuesView[bytes]:
-        """Values in the order of `keys`, read in pieces."""
-        return _Values(self)
-
-    def items(self) -> ItemsView[bytes, bytes]:
-        """Rows in the order of `keys`, read in pieces."""
-        return _Items(self)
 
     def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]:
         """All rows; each piece is what stands there at the moment when it is asked for."""
@@ -164,7 +111,7 @@ class Store(base.Store[bytes, bytes]):
         newer = {
             key: written.value
             for key, written in self.dirty.items()
-            if written.partition_id == partition_id
+            if written.partition == partition_id
             and first <= key
             and (until is None or key <= until)
         }
@@ -180,7 +127,7 @@ class Store(base.Store[bytes, bytes]):
     def _ids(self) -> tuple[int, ...]:
         """The partitions of the table, once its changelog was declared."""
         if not self._partition_ids:
-            topic = cast("Transport", self.app.transport).log_file.catalog.find(self._changelog)
+            topic = cast("Transport", self.app.transport).log_file.catalog.find(self.changelog_name)
             if topic is not None:
                 self._partition_ids = topic.partition_ids
         return self._partition_ids
@@ -222,50 +169,14 @@ class Store(base.Store[bytes, bytes]):
         """Whoever copies the log file copies the tables."""
 
 
-class _Dirty:
-    """A row that is not durable yet; None stands for no row."""
+class _Dirty(DirtyRow[Store]):
+    """A row on its way into the file; its partition is known by the log's own number."""
 
-    __slots__ = ("_before", "_store", "key", "partition_id", "value")
-
-    def __init__(
-        self,
-        store: Store,
-        partition_id: int,
-        key: bytes,
-        value: bytes | None,
-        before: _Dirty | None,
-    ) -> None:
-        self._store, self._before = store, before
-        self.partition_id, self.key, self.value = partition_id, key, value
+    __slots__ = ()
 
     def settle(self) -> None:
         """The record is durable: from now on the file has the row, or a newer one is on its way."""
-        self._before = None
-        if self._store.dirty.get(self.key) is self:
-            del self._store.dirty[self.key]
-            self._store.cache.keep(self.key, self.value)
-
-    def undo(self) -> None:
-        """The step failed: what was before holds again, and nothing happened in between."""
-        if self._before is None:
-            del self._store.dirty[self.key]
-        else:
-            self._store.dirty[self.key] = self._before
-
-
-class _Values(ValuesView[bytes]):
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._store = store
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (value for piece in self._store.pieces() for _, value in piece)
-
-
-class _Items(ItemsView[bytes, bytes]):
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._store = store
-
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return (row for piece in self._store.pieces() for row in piece)
+        self.before = None
+        if self.owner.dirty.get(self.key) is self:
+            del self.owner.dirty[self.key]
+            self.owner.cache.keep(self.key, self.value)

@@ -22,6 +22,7 @@ from connectors.log import consumer as log_consumer
 from connectors.log import producer as log_producer
 from connectors.log import store as log_store
 from connectors.log import transport as log_transport
+from connectors.log.recordstore import RecordStore
 from ops import worker
 from tests.architecture.reliance import STORE, Reliance
 
@@ -116,6 +117,13 @@ OF_THE_LOG = (
         theirs=stores,
         why="a store under a name of its own; the same in connectors/kafka/store.py",
         names={"STORES": "FactoryMapping"},
+    ),
+    Reliance(
+        module="connectors/log/recordstore.py",
+        ours=RecordStore,
+        theirs=stores_base.Store,
+        why="what a table says to its store after it has sent a record, on both logs",
+        names=STORE,
     ),
     Reliance(
         module="connectors/log/store.py",
