@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.real_engines"]  # kafka_server, cassandra_server, redis_server
+# kafka_server, cassandra_server, redis_server and more; a Kafka that lets in only whom it knows
+pytest_plugins = ["tests.real_engines", "tests.kafka_guarded"]
 
 # The same examples everywhere, so a red run is red for everyone; look further with
 # `pytest --hypothesis-profile=thorough`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +23,12 @@ from streams.clock import system_clock
 from tests.real_engines import JAR_CACHE, need_java, running
 
 USER, PASSWORD = "keshikomi", "sesame-of-the-test"
+WRONG_PASSWORD = "open-says-me"
+LEAVES_SOCKETS = (
+    # aiokafka leaves the socket of a connection that was refused or given up to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("what_is_left_is_collected_here"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,3 +204,17 @@ def a_guarded_kafka(directory: Path) -> Iterator[GuardedKafka]:
     guarded = GuardedKafka(directory)
     for _ in running(guarded.server):
         yield guarded
+
+
+@pytest.fixture(scope="module", name="kafka")
+def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
+    """One for the tests of a file."""
+    with a_guarded_kafka(tmp_path_factory.mktemp("guarded")) as guarded:
+        yield guarded
+
+
+@pytest.fixture
+def what_is_left_is_collected_here() -> Iterator[None]:
+    """Not in a later test, where it would be an error."""
+    yield
+    gc.collect()

@@ -71,6 +71,13 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServ
     yield from running(KafkaServer(tmp_path_factory.mktemp("kafka"), jar_cache=JAR_CACHE))
 
 
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """One empty broker of the test's own: a product's topics have fixed names, or it is killed."""
+    need_java(KAFKA_JARS)
+    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
+
+
 @pytest.fixture(scope="session")
 def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """Three brokers, replication 3, two replicas in sync; stop or kill one and it stays usable."""

@@ -87,7 +87,6 @@ RULES = (
         exempt={
             "tests/conftest.py": "home of `eventually`, which waits for real processes",
             "tests/integration/product_world.py": "home of `until` and of the load's pace",
-            "tests/faults/real_world.py": "an outage lasts so long, whatever happens meanwhile",
         },
     ),
     Rule(

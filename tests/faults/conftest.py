@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.stack.kafka import JARS, KafkaCluster, KafkaServer
+from ops.stack.kafka import JARS, KafkaCluster
 from tests.faults.scale import WANTED
 from tests.real_engines import JAR_CACHE, need_java, running
 
@@ -17,13 +17,6 @@ def are_wanted() -> None:
     """They take minutes; `make faults` runs them."""
     if not WANTED:
         pytest.skip("NOT RUN: `make faults` does, FAULTS=short in five minutes")
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """One empty Kafka broker."""
-    need_java(JARS)
-    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
 
 
 @pytest.fixture

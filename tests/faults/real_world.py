@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,9 +14,9 @@ from loadtests.world import World, world
 from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.redis import RedisServer
+from tests.integration.product_world import until
 from tests.real_engines import fresh_name
 
-LOOK_SECONDS = 0.05
 PROBE_SECONDS_MAX = 20.0
 
 
@@ -52,21 +50,15 @@ def parts(made: World) -> dict[str, int]:
 
 async def part(made: World, name: str, *, other_than: int = 0) -> int:
     """The process of this name, once it runs; `other_than` is the one before it."""
-    while (pid := parts(made).get(name, 0)) in {0, other_than}:  # noqa: ASYNC110  # a process sets no event of ours
-        await asyncio.sleep(LOOK_SECONDS)
+    pid = 0
+
+    async def runs() -> bool:
+        nonlocal pid
+        pid = parts(made).get(name, 0)
+        return pid not in {0, other_than}
+
+    await until(runs)
     return pid
-
-
-def kill(pid: int) -> None:
-    """`kill -9`, which finds one process or none."""
-    assert pid > 1, "0 and -1 would mean a whole group, or everything"
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-async def passes(seconds: float) -> None:
-    """An outage lasts so long; nothing else is waited for."""
-    await asyncio.sleep(seconds)
 
 
 async def probe(made: World) -> tuple[int, dict[str, str]]:

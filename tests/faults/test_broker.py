@@ -12,8 +12,9 @@ from loadtests.world import World
 from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.redis import RedisServer
-from tests.faults.real_world import engines, passes, probe, real_world
+from tests.faults.real_world import engines, probe, real_world
 from tests.faults.scale import SCALE
+from tests.integration.product_world import pause
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -41,9 +42,9 @@ async def test_a_killed_and_a_frozen_broker_lose_nothing(
 
         async def is_killed() -> None:
             own_kafka.kill()
-            await passes(PROBE_AFTER_SECONDS)
+            await pause(PROBE_AFTER_SECONDS)
             await is_refused_politely(made)
-            await passes(SCALE.broker_down - PROBE_AFTER_SECONDS)
+            await pause(SCALE.broker_down - PROBE_AFTER_SECONDS)
             await asyncio.to_thread(own_kafka.start)
             await asyncio.to_thread(own_kafka.wait_usable)
 
@@ -57,9 +58,9 @@ async def test_a_killed_and_a_frozen_broker_lose_nothing(
 
         async def is_frozen() -> None:
             own_kafka.freeze()
-            await passes(PROBE_AFTER_SECONDS)
+            await pause(PROBE_AFTER_SECONDS)
             await is_refused_politely(made)
-            await passes(SCALE.broker_frozen - PROBE_AFTER_SECONDS)
+            await pause(SCALE.broker_frozen - PROBE_AFTER_SECONDS)
             own_kafka.thaw()
 
         frozen = await suffer(

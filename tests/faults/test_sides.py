@@ -11,8 +11,9 @@ from loadtests.story import suffer
 from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
-from tests.faults.real_world import engines, passes, real_world
+from tests.faults.real_world import engines, real_world
 from tests.faults.scale import SCALE
+from tests.integration.product_world import pause
 from tests.redis_servers import client_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -33,10 +34,10 @@ async def test_without_cassandra_and_redis_merchants_are_told(
         async def both_go_away() -> None:
             with client_of(redis_server) as client:
                 client.flushall()
-            await passes(FLUSH_AFTER_SECONDS)
+            await pause(FLUSH_AFTER_SECONDS)
             cassandra_server.kill()
             redis_server.kill()
-            await passes(SCALE.sides_down)
+            await pause(SCALE.sides_down)
             for server in (cassandra_server, redis_server):
                 await asyncio.to_thread(server.start)
                 await asyncio.to_thread(server.wait_usable)

@@ -16,8 +16,9 @@ from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from streams.clock import monotonic_seconds
 from streams.topics import STAGES
-from tests.faults.real_world import engines, kill, part, passes, real_world
+from tests.faults.real_world import engines, part, real_world
 from tests.faults.scale import SCALE
+from tests.integration.product_world import kill, pause
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -31,7 +32,7 @@ async def kill_again_and_again(made: World, stage: str, chance: random.Random) -
     before = 0
     for _ in range(SCALE.kills):
         before = await part(made, stage, other_than=before)
-        await passes(chance.uniform(*LIVES_SECONDS))
+        await pause(chance.uniform(*LIVES_SECONDS))
         kill(before)
 
 

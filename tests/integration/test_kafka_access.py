@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +23,11 @@ from streams.clock import system_clock
 from streams.domain.errors import Unavailable
 from tests.conftest import Eventually
 from tests.kafka_guarded import (
+    LEAVES_SOCKETS,
     USER,
     WAYS,
+    WRONG_PASSWORD,
     GuardedKafka,
-    a_guarded_kafka,
     environment_of,
     pem_of,
 )
@@ -36,27 +35,9 @@ from tests.log_helpers import a_record, end, start
 from tests.log_kafka import a_kafka_engine_by
 from tests.real_engines import fresh_name
 
-pytestmark = [
-    pytest.mark.integration,
-    # aiokafka leaves the socket of a connection that was refused or given up to the collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.integration, *LEAVES_SOCKETS]
 
-WRONG_PASSWORD = "open-says-me"
 REFUSED = f"refuses the user {USER!r} with this password and SCRAM-SHA-512"
-
-
-@pytest.fixture(autouse=True)
-def what_is_left_is_collected_here() -> Iterator[None]:
-    """Not in a later test, where it would be an error."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
-    with a_guarded_kafka(tmp_path_factory.mktemp("guarded")) as guarded:
-        yield guarded
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from signal import Signals
@@ -12,21 +11,13 @@ import pytest
 
 from connectors.kafka.transport import SESSION_SECONDS
 from ops.process import EXIT_FAIL_STOP
-from ops.stack.kafka import JARS, KafkaServer
+from ops.stack.kafka import KafkaServer
 from tests.integration.kafka_workers import StageWorker, end_all, members, start_worker
 from tests.integration.product_world import pause, until
-from tests.real_engines import JAR_CACHE, need_java, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 STAGE = "resolving"
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """A broker for this test alone: groups have fixed names."""
-    need_java(JARS)
-    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
 
 
 def settings(kafka: KafkaServer) -> dict[str, str]:

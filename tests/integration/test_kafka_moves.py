@@ -8,7 +8,6 @@ import itertools
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from aiohttp import web
 from connectors.kafka.transport import SESSION_SECONDS
 from ops.demo_product import Product, free_port, start
 from ops.stack.cassandra import CassandraServer
-from ops.stack.kafka import JARS, KafkaServer
+from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from streams.clock import monotonic_seconds
 from tests.integration.kafka_workers import StageWorker, end_all, members, start_worker
@@ -35,7 +34,6 @@ from tests.integration.product_world import (
     until,
 )
 from tests.integration.test_product_on_real_engines import environment
-from tests.real_engines import JAR_CACHE, need_java, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -51,13 +49,6 @@ TOLD_SECONDS_MAX = 120.0
 PAUSE_SECONDS_MAX = 10.0
 ALIVE_SECONDS = 2 * SESSION_SECONDS
 STATES = ["invoice.part_paid", "invoice.paid"]
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """A broker for this test alone: the product's topics and groups have fixed names."""
-    need_java(JARS)
-    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
 
 
 class Arrivals(Receiver):

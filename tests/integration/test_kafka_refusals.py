@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -19,37 +18,20 @@ from connectors.kafka.tail import KafkaTail
 from streams.clock import monotonic_seconds, system_clock
 from streams.domain.errors import Unavailable
 from tests.kafka_guarded import (
+    LEAVES_SOCKETS,
     PASSWORD,
     USER,
     WAYS,
+    WRONG_PASSWORD,
     Authority,
     GuardedKafka,
-    a_guarded_kafka,
 )
 from tests.log_helpers import a_record
 from tests.real_engines import fresh_name
 
-pytestmark = [
-    pytest.mark.integration,
-    # aiokafka leaves the socket of a connection that was refused or given up to the collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.integration, *LEAVES_SOCKETS]
 
-WRONG_PASSWORD = "open-says-me"
 TOLD_SECONDS_MAX = reaching.REACH_SECONDS_MAX + 2
-
-
-@pytest.fixture(autouse=True)
-def what_is_left_is_collected_here() -> Iterator[None]:
-    """Not in a later test, where it would be an error."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
-    with a_guarded_kafka(tmp_path_factory.mktemp("guarded")) as guarded:
-        yield guarded
 
 
 def of_a_stranger(kafka: GuardedKafka) -> KafkaConnection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,10 +13,9 @@ import pytest
 from connectors.kafka.partitions import Partitions
 from connectors.kafka.rows import IN_MEMORY, ON_DISK, MemoryRows, RocksRows
 from loadtests.recovery import CHANGELOG, PARTITIONS, Settling, end
-from ops.stack.kafka import JARS, KafkaServer
+from ops.stack.kafka import KafkaServer
 from streams.codecs import decode_invoice
 from tests.conftest import Eventually
-from tests.real_engines import JAR_CACHE, need_java, running
 
 pytestmark = [
     pytest.mark.integration,
@@ -25,13 +24,6 @@ pytestmark = [
 ]
 
 INVOICES = 20_000
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """One empty Kafka broker: the product's topics have fixed names."""
-    need_java(JARS)
-    yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
 
 
 @asynccontextmanager
