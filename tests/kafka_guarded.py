@@ -24,11 +24,6 @@ from tests.real_engines import JAR_CACHE, need_java, running
 
 USER, PASSWORD = "keshikomi", "sesame-of-the-test"
 WRONG_PASSWORD = "open-says-me"
-LEAVES_SOCKETS = (
-    # aiokafka leaves the socket of a connection that was refused or given up to the collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("what_is_left_is_collected_here"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +209,7 @@ def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedK
 
 
 @pytest.fixture
-def what_is_left_is_collected_here() -> Iterator[None]:
-    """Not in a later test, where it would be an error."""
+def leaves_nothing() -> Iterator[None]:
+    """A socket or an error that is left to the collector fails this test and not a later one."""
     yield
     gc.collect()

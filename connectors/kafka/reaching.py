@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from aiokafka.conn import create_conn  # type: ignore[import-untyped]  # it ships no types
+from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]  # it ships no types
 from aiokafka.errors import (  # type: ignore[import-untyped]  # it ships no types
     IllegalSaslStateError,
     KafkaError,
@@ -74,20 +74,25 @@ async def reached(connection: KafkaConnection) -> KafkaConnection:
 async def _try(connection: KafkaConnection, server: str, context: ssl.SSLContext | None) -> Tried:
     host, _, port = server.rpartition(":")
     options = {**connection.access_options(), "ssl_context": context}
+    client = AIOKafkaConnection(host.strip("[]"), int(port), **options)
+    reason = ""
     try:
         async with asyncio.timeout(REACH_SECONDS_MAX):
-            client = await create_conn(host.strip("[]"), int(port), **options)
-            try:
-                # A broker that wants a user says so only when it is asked for something.
-                await client.send(MetadataRequest([]))
-            finally:
-                closed = client.close()
+            await client.connect()
+            # A broker that wants a user says so only when it is asked for something.
+            await client.send(MetadataRequest([]))
     except TimeoutError:
-        return Tried(server, f"did not answer within {REACH_SECONDS_MAX:.0f} s")
+        reason = f"did not answer within {REACH_SECONDS_MAX:.0f} s"
     except (KafkaError, OSError, ValueError) as error:
-        return Tried(server, _reason(connection, error))
-    await farewell(closed)
-    return Tried(server, "")
+        reason = _reason(connection, error)
+    finally:
+        client.close()
+    protocol = client._protocol  # noqa: SLF001  # nothing else tells whether it was ever connected
+    if protocol is not None:
+        # How it ended was told above; asyncio would log once more that nobody asked.
+        ended = protocol._get_close_waiter(None)  # noqa: SLF001  # its writer is gone by now
+        await farewell(asyncio.gather(ended, return_exceptions=True))
+    return Tried(server, reason)
 
 
 async def farewell(ending: Awaitable[object]) -> None:

@@ -6,6 +6,7 @@ one with a default), or the kind of an attribute.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping, MutableSet
 
 from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
@@ -156,19 +157,19 @@ OF_KAFKA = (
     ),
     Reliance(
         module="connectors/kafka/reaching.py",
-        theirs=aiokafka_conn,
-        why="one connection with its own error, which no client of aiokafka tells",
+        theirs=aiokafka_conn.AIOKafkaConnection,
+        why="one connection with its own error, which no client of aiokafka tells, and its end",
         names={
-            "create_conn": "async (host, port, *, client_id=, request_timeout_ms=, ssl_context=, "
-            "security_protocol=, max_idle_ms=, on_close=, sasl_mechanism=, sasl_plain_username=, "
-            "sasl_plain_password=, sasl_kerberos_service_name=, sasl_kerberos_domain_name=, "
-            "sasl_oauth_token_provider=)",
+            "close": "(self, reason=, exc=)",
+            "connect": "async (self)",
+            "send": "(self, request, expect_response=)",
         },
+        state={"_protocol": type(None)},
     ),
     Reliance(
         module="connectors/kafka/reaching.py",
-        theirs=aiokafka_conn.AIOKafkaConnection,
-        why="the same: the answer to a request, and a close that need not be awaited",
-        names={"close": "(self, reason=, exc=)", "send": "(self, request, expect_response=)"},
+        theirs=asyncio.StreamReaderProtocol,
+        why="that the error with which a connection ended is asked for before it is collected",
+        names={"_get_close_waiter": "(self, stream)"},
     ),
 )

@@ -12,6 +12,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # it ships no types
+from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]  # as above
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
@@ -114,6 +115,10 @@ async def a_client() -> Any:
     return client
 
 
+async def a_connection() -> Any:
+    return AIOKafkaConnection("127.0.0.1", 1)
+
+
 async def a_recovery() -> Any:
     app = an_app("kafka://127.0.0.1:1")
     return Recovery(app, app.tables)
@@ -126,6 +131,7 @@ async def an_assignor() -> Any:
 MAKERS: dict[object, Callable[[], Any]] = {
     KafkaConsumer: lambda: a_consumer("kafka://127.0.0.1:1"),
     Consumer: lambda: a_consumer("kafka://127.0.0.1:1"),
+    AIOKafkaConnection: a_connection,
     AIOKafkaConsumer: a_client,
     PartitionAssignor: an_assignor,
     Recovery: a_recovery,

@@ -23,7 +23,6 @@ from streams.clock import system_clock
 from streams.domain.errors import Unavailable
 from tests.conftest import Eventually
 from tests.kafka_guarded import (
-    LEAVES_SOCKETS,
     USER,
     WAYS,
     WRONG_PASSWORD,
@@ -35,7 +34,7 @@ from tests.log_helpers import a_record, end, start
 from tests.log_kafka import a_kafka_engine_by
 from tests.real_engines import fresh_name
 
-pytestmark = [pytest.mark.integration, *LEAVES_SOCKETS]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("leaves_nothing")]
 
 REFUSED = f"refuses the user {USER!r} with this password and SCRAM-SHA-512"
 

@@ -18,7 +18,6 @@ from connectors.kafka.tail import KafkaTail
 from streams.clock import monotonic_seconds, system_clock
 from streams.domain.errors import Unavailable
 from tests.kafka_guarded import (
-    LEAVES_SOCKETS,
     PASSWORD,
     USER,
     WAYS,
@@ -29,7 +28,7 @@ from tests.kafka_guarded import (
 from tests.log_helpers import a_record
 from tests.real_engines import fresh_name
 
-pytestmark = [pytest.mark.integration, *LEAVES_SOCKETS]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("leaves_nothing")]
 
 TOLD_SECONDS_MAX = reaching.REACH_SECONDS_MAX + 2
 
