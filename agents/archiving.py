@@ -14,7 +14,7 @@ from streams.happenings import DeliveriesStarted, DeliveryAttempted, InvoiceChan
 from streams.ports import Archived, History
 
 BATCH_RECORDS_MAX = 500
-BATCH_WAIT_SECONDS = 0.02
+BATCH_WAIT_SECONDS = 0.05
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 10.0
 

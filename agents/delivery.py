@@ -239,6 +239,8 @@ class DeliveryLanes:
                 fraction=self._fraction(),
                 first_attempt_at=delivery.first_attempt_at or attempt.at,
                 round=delivery.round,
+                endpoint_id=delivery.endpoint_id,
+                created_at=delivery.created_at,
             )
         )
         self._publishing -= 1

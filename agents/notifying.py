@@ -185,6 +185,8 @@ class _Notifier:
             at=message.attempt.at,
             attempt=message.attempt,
             next_attempt_at=due_at,
+            endpoint_id=message.endpoint_id,
+            created_at=message.created_at,
         )
         facts = {
             "merchant_id": message.merchant_id,
@@ -234,6 +236,8 @@ class _Notifier:
             status=DeliveryStatus.FAILED,
             at=message.at,
             reason="endpoint_removed",
+            endpoint_id=message.endpoint_id,
+            created_at=message.created_at,
         )
         facts = {"merchant_id": message.merchant_id, "delivery_id": message.delivery_id}
         records = (record(HISTORY, message.merchant_id, said),)
@@ -266,4 +270,6 @@ def _drop(delivery: Delivery, at: datetime) -> DeliveryDropped:
         delivery_id=delivery.delivery_id,
         round=delivery.round,
         at=at,
+        endpoint_id=delivery.endpoint_id,
+        created_at=delivery.created_at,
     )

@@ -5,6 +5,7 @@ What a process does not need it does not import: that halves the time until it i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import uvloop
@@ -26,4 +27,5 @@ def run_worker(settings: Settings, stages: Sequence[str]) -> None:
     from ops.worker_process import work  # noqa: PLC0415  # the API is no part of it
 
     raise_open_files()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the thread of Kafka's client too
     uvloop.run(work(settings, stages))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
-from streams.domain.ids import AccountId, DeliveryId, InvoiceId, MerchantId, NoticeId
+from streams.domain.ids import AccountId, DeliveryId, EndpointId, InvoiceId, MerchantId, NoticeId
 from streams.domain.invoice import InvoiceStatus
 from streams.domain.notice import Notice
 from streams.domain.notification import Notification
@@ -93,7 +93,10 @@ class DeliveriesStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempted:
-    """An attempt and where the delivery stands after it."""
+    """An attempt and where the delivery stands after it.
+
+    With its endpoint and the time at which it was made nobody has to look up where it is listed.
+    """
 
     merchant_id: MerchantId
     delivery_id: DeliveryId
@@ -103,6 +106,8 @@ class DeliveryAttempted:
     attempt: Attempt | None = None
     next_attempt_at: datetime | None = None
     reason: str | None = None
+    endpoint_id: EndpointId | None = None
+    created_at: datetime | None = None
     type: Literal["attempted"] = "attempted"
 
 

@@ -146,6 +146,9 @@ class AttemptMade:
     fraction: float
     first_attempt_at: datetime
     round: int = 0
+    endpoint_id: EndpointId | None = None
+    created_at: datetime | None = None
+    """When the delivery was made; with its endpoint, what the merchant's list is kept by."""
     type: Literal["attempt"] = "attempt"
 
 
@@ -165,6 +168,8 @@ class DeliveryDropped:
     delivery_id: DeliveryId
     round: int
     at: datetime
+    endpoint_id: EndpointId | None = None
+    created_at: datetime | None = None
     type: Literal["dropped"] = "dropped"
 
 

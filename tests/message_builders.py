@@ -109,7 +109,14 @@ def an_invoice_changed(
         at=at,
         invoice_number=terms.invoice_number,
         status=status,
-        shown=orjson.dumps({"id": terms.invoice_id, "version": version, "status": status}).decode(),
+        shown=orjson.dumps(
+            {
+                "id": terms.invoice_id,
+                "version": version,
+                "status": status,
+                "created_at": terms.created_at,
+            }
+        ).decode(),
         notice=notice,
         settlement=settlement,
         notifications=notifications,

@@ -89,6 +89,8 @@ def made(attempt: Attempt, *, delivery: Delivery = DELIVERY, fraction: float = 0
         fraction=fraction,
         first_attempt_at=NOW,
         round=delivery.round,
+        endpoint_id=delivery.endpoint_id,
+        created_at=delivery.created_at,
     )
 
 

@@ -210,7 +210,9 @@ def _attempted(rows: Rows, archived: Archived) -> None:
     assert isinstance(message, DeliveryAttempted)
     next_us = micros(message.next_attempt_at) if message.next_attempt_at else None
     standing = message.round * ATTEMPTS_PER_ROUND_MAX + _standing_in_round(message)
-    known = message.delivery_id, message.merchant_id, "", "", "", micros(message.at), 0
+    # Without an endpoint the time is of no use either; only its start says of which event it is.
+    made_us = micros(message.created_at or message.at)
+    known = message.delivery_id, message.merchant_id, message.endpoint_id or "", "", "", made_us, 0
     rows.deliveries.append(
         (*known, message.status, standing, message.round, next_us, micros(message.at))
     )

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]  # no types
 from aiokafka.protocol.group import JoinGroupRequest  # type: ignore[import-untyped]  # no types
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
@@ -18,6 +19,7 @@ from streams.clock import monotonic_seconds
 
 logger = logging.getLogger("keshikomi")
 
+FETCH_SECONDS_MAX = 1.0
 LOOK_SECONDS = 0.5
 """How often a worker looks whether it was frozen."""
 FETCH_WAIT_MS = 250
@@ -25,6 +27,9 @@ FETCH_WAIT_MS = 250
 
 With Faust's 1,500 each of the questions after a rebalance takes longer than the rebalance.
 """
+GATHER_SECONDS = 0.01
+"""How long records gather after some were fetched: while it is busy a worker asks less often."""
+RECORDS_PER_TURN = 100
 IDLE_SECONDS = 0.05
 """How soon a worker that may read nothing sees that it may again."""
 
@@ -70,6 +75,8 @@ class Consumer(driver.Consumer):
         """The offset from which a partition is read since the last seek: nothing before is ours."""
         self._is_member = False
         self._is_joining = False
+        self._gather_seconds: float = getattr(self.app, "gather_seconds", 0.0) or GATHER_SECONDS
+        self._fetch_again_at = 0.0
         self._stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
         )
@@ -80,9 +87,46 @@ class Consumer(driver.Consumer):
     # -- fetching
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's own signature
+        await asyncio.sleep(self._fetch_again_at - monotonic_seconds())
         async with self._fetching:
             wanted = None if active_partitions is None else set(active_partitions)
-            return await super()._getmany(wanted, timeout)
+            records = await super()._getmany(wanted, timeout)
+        if records:
+            self._fetch_again_at = monotonic_seconds() + self._gather_seconds
+        return records
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Hand out records until the worker stops; Faust's own loop makes four tasks for each."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await asyncio.sleep(0)  # there may be nothing to wait for
+                count = 0
+                async for tp, message in self.getmany(timeout=FETCH_SECONDS_MAX):
+                    await self._hand_out(tp, message)
+                    count += 1
+                    if count % RECORDS_PER_TURN == 0:
+                        await asyncio.sleep(0)
+        except (asyncio.CancelledError, ConsumerStoppedError):
+            if not self.app.should_stop:
+                raise
+
+    async def _hand_out(self, tp: TP, message: Any) -> None:
+        read, offset = self._read_offset[tp], message.offset
+        if read is not None and offset < read:
+            return
+        if read and offset - read > 1 and self.app.topics.acks_enabled_for(tp.topic):
+            await self._add_gap(tp, read + 1, offset)
+        if self._has_room():
+            await self.callback(message)
+        else:  # given up when partitions move: what waits in front of a full queue is read again
+            await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        self._read_offset[tp] = offset
+
+    def _has_room(self) -> bool:
+        """Whether handing out one record cannot wait for anything."""
+        return self.app.flow_control.is_active() and not any(
+            channel.queue.full() for channel in self.app.topics
+        )
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109  # as above
         """Faust sleeps for a second when it may read nothing, as after each rebalance."""

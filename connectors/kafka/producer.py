@@ -22,6 +22,8 @@ from streams.ports import Place, Record
 if TYPE_CHECKING:
     from connectors.kafka.store import Change
 
+GATHER_SECONDS = 0.005
+"""How long records gather after some were sent: while it is busy a worker sends less often."""
 IN_FLIGHT_MAX = 10_000
 """Records that were said and are not acknowledged; beyond it steps wait."""
 
@@ -35,6 +37,8 @@ class Producer(driver.Producer):
     `flush` returns when everything said before is acknowledged, and a send that fails stops the
     process before its position can be committed.
     """
+
+    gather_seconds = GATHER_SECONDS
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -156,6 +160,7 @@ class Producer(driver.Producer):
                     topic, value, key=key, partition=partition, headers=list(headers)
                 )
                 future.add_done_callback(partial(self._acknowledged, number, sent))
+            await asyncio.sleep(self.gather_seconds)
 
     def _acknowledged(
         self, number: int, sent: Sent | None, done: asyncio.Future[RecordMetadata]

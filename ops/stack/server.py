@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ops.stack.slack import late_timers
 from streams.clock import monotonic_seconds
 from streams.domain.errors import KeshikomiError
 
@@ -124,7 +125,7 @@ class Server(ABC):
         self._must_be_free()
         self.directory.mkdir(parents=True, exist_ok=True)
         command = self.prepare()
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, late_timers():
             self._process = subprocess.Popen(
                 command,
                 cwd=self.directory,

@@ -35,9 +35,11 @@ OF_KAFKA = (
         ours=kafka_consumer.Consumer,
         theirs=driver.Consumer,
         why="which offset may be committed, and what a rebalance and a seek let in: read "
-        "`_new_offset`, `_add_gap`, `perform_seek` and `on_partitions_revoked` again",
+        "`_new_offset`, `_add_gap`, `perform_seek`, `on_partitions_revoked` and, with what the "
+        "conductor's `on_message` may wait for, `_drain_messages` again",
         names={
             "_add_gap": "async (self, tp, offset_from, offset_to)",
+            "_drain_messages": "async (self, fetcher)",
             "_get_active_partitions": "(self)",
             "_getmany": "async (self, active_partitions, timeout)",
             "_new_consumer_thread": "(self)",

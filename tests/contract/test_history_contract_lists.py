@@ -68,7 +68,7 @@ async def test_invoices_come_newest_first_in_pages(history: History) -> None:
         # Pairs share their time, so that only the id tells them apart.
         terms = an_invoice_terms(invoice_number=number, created_at=NOW + (n // 2) * SECOND)
         await history.register_invoice(terms, content="c", shown=f'{{"n": {n}}}')
-    paid = an_invoice_terms(invoice_number="N3")
+    paid = an_invoice_terms(invoice_number="N3", created_at=NOW + SECOND)
     await history.store(archived(an_invoice_changed(terms=paid, status=InvoiceStatus.PAID)))
 
     async def ask(after: str | None) -> Page:

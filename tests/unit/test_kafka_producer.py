@@ -49,6 +49,7 @@ async def test_a_flush_ends_while_more_and_more_is_said(monkeypatch: pytest.Monk
     app = faust.App("flushed", broker=f"{DRIVER_SCHEME}://127.0.0.1:1")
     producer, broker = Producer(app.transport), Broker()
     monkeypatch.setattr(producer, "_producer", broker)
+    monkeypatch.setattr(producer, "gather_seconds", 0)
     monkeypatch.setattr(producer, "_ensure_producer", lambda: broker)
     sending = asyncio.create_task(producer._send_all())  # noqa: SLF001  # no broker to start on
     for _ in range(3):

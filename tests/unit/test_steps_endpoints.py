@@ -60,7 +60,12 @@ def test_a_changed_endpoint_replaces_itself_alone() -> None:
 
 REMOVED = EndpointRemoved(merchant_id=MERCHANT, endpoint_id=ENDPOINT, at=NOW + SECOND)
 DROPPED = DeliveryDropped(
-    merchant_id=MERCHANT, delivery_id=DELIVERY.delivery_id, round=0, at=NOW + SECOND
+    merchant_id=MERCHANT,
+    delivery_id=DELIVERY.delivery_id,
+    round=0,
+    at=NOW + SECOND,
+    endpoint_id=ENDPOINT,
+    created_at=DELIVERY.created_at,
 )
 
 

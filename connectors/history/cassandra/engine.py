@@ -19,6 +19,7 @@ from connectors.history.cassandra import (
     writing,
 )
 from connectors.history.cassandra.address import Address
+from connectors.history.cassandra.gathered import Gathered
 from connectors.history.cassandra.migrating import check_version, migrate
 from connectors.history.cassandra.registering import register
 from connectors.history.cassandra.session import Session
@@ -68,6 +69,7 @@ class CassandraHistory:
             else partial(check_version, address=address),
         )
         self._stretches = writing.Stretches()
+        self._heard = Gathered(partial(notices.known, self._session))
         # One batch after the other: what is stored is complete up to where it ends.
         self._storing = asyncio.Lock()
 
@@ -163,7 +165,7 @@ class CassandraHistory:
         return await notices.waiting_notice(self._session, merchant_id, notice_id)
 
     async def has_notice(self, notice_id: NoticeId) -> bool:
-        return await notices.has_notice(self._session, notice_id)
+        return await self._heard.has(notice_id)
 
     async def raw_notice(self, notice_id: NoticeId) -> NoticeAccepted | None:
         return await notices.raw_notice(self._session, notice_id)

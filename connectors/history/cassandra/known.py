@@ -1,15 +1,14 @@
-"""What is stored already about the things of a batch, and how they stand with the batch."""
+"""How the deliveries of a batch stand, and where each is listed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.history.cassandra import times
 from connectors.history.cassandra.session import Session
-from connectors.history.projecting import Row, Rows
+from connectors.history.projecting import Row
 
-_CREATED = "SELECT invoice_id, created_us FROM invoices WHERE invoice_id IN ?"
 _STANDING = (
     "SELECT delivery_id, merchant_id, endpoint_id, event_id, created_us, status,"
     " writetime(status) FROM deliveries WHERE delivery_id IN ?"
@@ -18,7 +17,7 @@ _STANDING = (
 
 @dataclass(slots=True)
 class Delivery:
-    """How a delivery stands; in lists once its start is known, which says when it was made."""
+    """How a delivery stands; in lists once it is known when it was made and for which endpoint."""
 
     merchant_id: str = ""
     endpoint_id: str = ""
@@ -29,42 +28,30 @@ class Delivery:
 
     def learn(self, row: Row) -> None:
         """Take in a row of the batch."""
-        _, merchant_id, endpoint_id, event_id, _, created_us, started, status, standing, *_ = row
-        self.merchant_id = merchant_id
-        if started and self.created_us is None:
-            self.endpoint_id, self.event_id = endpoint_id, event_id
-            self.created_us = created_us
+        _, self.merchant_id, endpoint_id, event_id, _, created_us, started, status, standing, *_ = (
+            row
+        )
+        if endpoint_id:
+            self.endpoint_id, self.created_us = endpoint_id, created_us
+            self.event_id = self.event_id or event_id
         rank = times.of_standing(standing, started=bool(started))
         if rank > self.rank:
             self.status, self.rank = status, rank
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """When invoices were made, for those that are known; deliveries as of after the batch.
+async def standings(session: Session, rows: Sequence[Row]) -> dict[str, Delivery]:
+    """The deliveries of a batch, by id, as of after it.
 
-    Lists are keyed by such times, which not every message has. Reading them is safe: a partition
-    of the log is archived by one process, and what two of them write meets by its rank.
+    What the batch does not say of one, as older messages do not, is read. That is safe: a
+    partition of the log is archived by one process, and what two of them write meets by its rank.
     """
-
-    invoices: dict[str, int]
-    deliveries: dict[str, Delivery]
-
-    @classmethod
-    async def of(cls, session: Session, batch: Sequence[Rows]) -> Known:
-        invoices = sorted({row[0] for rows in batch for row in rows.invoices})
-        deliveries = sorted({row[0] for row in _deliveries(batch)})
-        made = await session.keyed(_CREATED, invoices)
-        standing = await session.keyed(_STANDING, deliveries)
-        known = cls({each: row[1] for each, row in made.items() if row[1] is not None}, {})
-        for each in deliveries:
-            known.deliveries[each] = (
-                Delivery(*standing[each][1:]) if each in standing else Delivery()
-            )
-        for row in _deliveries(batch):
-            known.deliveries[row[0]].learn(row)
-        return known
-
-
-def _deliveries(batch: Sequence[Rows]) -> Iterator[Row]:
-    return (row for rows in batch for row in rows.deliveries)
+    said: dict[str, Delivery] = {}
+    for row in rows:
+        said.setdefault(row[0], Delivery()).learn(row)
+    unknown = [each for each, delivery in said.items() if delivery.created_us is None]
+    for delivery_id, found in (await session.keyed(_STANDING, unknown)).items():
+        delivery = said[delivery_id]
+        _, _, delivery.endpoint_id, delivery.event_id, delivery.created_us, status, rank = found
+        if rank > delivery.rank:
+            delivery.status, delivery.rank = status, rank
+    return said

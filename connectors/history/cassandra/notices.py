@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ QUARANTINE = Listing(
     keys=("at_us", "quarantine_id"),
     newest_first=False,
 )
-_IS_KNOWN = "SELECT notice_id FROM notices WHERE notice_id = ?"
+_KNOWN = "SELECT notice_id FROM notices WHERE notice_id IN ?"
 _RAW = "SELECT message FROM raw_notices WHERE notice_id = ?"
 _HELD = "SELECT notice_id, message FROM held_notices WHERE notice_id IN ?"
 _STATE = (
@@ -48,9 +48,9 @@ _WAITS_NO_MORE = (
 )
 
 
-async def has_notice(session: Session, notice_id: NoticeId) -> bool:
-    """Whether there is a row of this notice."""
-    return await session.one(_IS_KNOWN, notice_id) is not None
+async def known(session: Session, notice_ids: Sequence[str]) -> Collection[str]:
+    """Those of which there is a row."""
+    return await session.keyed(_KNOWN, notice_ids)
 
 
 async def raw_notice(session: Session, notice_id: NoticeId) -> NoticeAccepted | None:

@@ -24,6 +24,10 @@ from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
     NoHostAvailable,
 )
 from cassandra.connection import ConnectionException  # type: ignore[import-untyped]  # as above
+from cassandra.query import (  # type: ignore[import-untyped]  # as above
+    BatchStatement,
+    BatchType,
+)
 
 from connectors.history.cassandra.address import Address
 from connectors.history.cassandra.bridge import Bridge, Rows
@@ -87,10 +91,17 @@ class Session:
 
     async def many(self, requests: Iterable[Request]) -> list[Rows]:
         """The answer to each request, in their order; after a failure nothing more is sent."""
+        return await self.together([request] for request in requests)
+
+    async def together(self, groups: Iterable[Sequence[Request]]) -> list[Rows]:
+        """As `many`, for groups of writes of which each goes to one partition as one request."""
         sent: list[asyncio.Future[Rows]] = []
-        for cql, values in requests:
-            statement = self._prepared.get(cql) or await self._statement(cql)
-            sent.append(await self._send(statement.bind(values)))
+        for group in groups:
+            bound = [
+                (self._prepared.get(cql) or await self._statement(cql)).bind(values)
+                for cql, values in group
+            ]
+            sent.append(await self._send(bound[0] if len(bound) == 1 else _batch(bound)))
             if len(sent) > IN_FLIGHT_MAX:
                 await _answer(sent[-IN_FLIGHT_MAX - 1])
         return [await _answer(future) for future in sent]
@@ -234,6 +245,15 @@ class Session:
         if self._cluster is not None:
             await asyncio.to_thread(self._cluster.shutdown)
         self._live = None
+
+
+def _batch(bound: Sequence[Any]) -> Any:
+    # Of one partition it is one mutation, so a log of the batch would protect nothing.
+    batch = BatchStatement(BatchType.UNLOGGED)
+    batch.is_idempotent = True
+    for statement in bound:
+        batch.add(statement)
+    return batch
 
 
 @contextmanager

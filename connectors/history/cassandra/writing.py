@@ -9,7 +9,8 @@ from cassandra.query import UNSET_VALUE  # type: ignore[import-untyped]  # no ty
 
 from connectors.history.cassandra import times
 from connectors.history.cassandra.feed import feed_writes
-from connectors.history.cassandra.known import Delivery, Known
+from connectors.history.cassandra.grouping import by_partition
+from connectors.history.cassandra.known import Delivery, standings
 from connectors.history.cassandra.session import Request, Session
 from connectors.history.projecting import Row, Rows, project
 from connectors.history.sql import micros
@@ -101,15 +102,15 @@ async def store(session: Session, stretches: Stretches, batch: Sequence[Archived
     until then no feed shows them.
     """
     each = [(archived, project([archived])) for archived in batch]
-    known = await Known.of(session, [rows for _, rows in each])
+    deliveries = await standings(session, [row for _, rows in each for row in rows.deliveries])
     writes: list[Request] = []
     wanted: set[tuple[str, str, int]] = set()
     for archived, rows in each:
         writes += _writes(archived, rows, wanted)
-    writes += _invoice_writes([row for _, rows in each for row in rows.invoices], known, wanted)
-    writes += _delivery_writes(known.deliveries, wanted)
+    writes += _invoice_writes([row for _, rows in each for row in rows.invoices], wanted)
+    writes += _delivery_writes(deliveries, wanted)
     writes += await feed_writes(session, [row for _, rows in each for row in rows.events], wanted)
-    await session.many(stretches.missing(wanted) + writes)
+    await session.together(by_partition(stretches.missing(wanted) + writes))
     stretches.written(wanted)
     await session.many(_ends([row for _, rows in each for row in rows.events]))
     await session.many((_ARCHIVED, (*row, row[2])) for row in project_archived(batch))
@@ -195,18 +196,11 @@ def _delivery(row: Row) -> Request:
     return _DELIVERY, values
 
 
-def _invoice_writes(
-    rows: Sequence[Row], known: Known, wanted: set[tuple[str, str, int]]
-) -> Iterator[Request]:
-    for row in sorted(rows, key=lambda row: row[3]):  # the earliest version first
-        invoice_id, merchant_id, _, version, status, message_created_us, shown = row
+def _invoice_writes(rows: Sequence[Row], wanted: set[tuple[str, str, int]]) -> Iterator[Request]:
+    for invoice_id, merchant_id, _, version, status, created_us, shown in rows:
         rank = times.of_version(version)
         yield _INVOICE, (invoice_id, merchant_id, version, status, shown, rank)
-        created_us = known.invoices.get(invoice_id)
-        if created_us is None:
-            created_us = known.invoices[invoice_id] = message_created_us
-            earliest = times.creation_of_version(version)
-            yield _INVOICE_CREATED, (invoice_id, created_us, earliest)
+        yield _INVOICE_CREATED, (invoice_id, created_us, times.creation_of_version(version))
         listed = merchant_id, created_us, invoice_id
         yield invoice_by_day(*listed, status=status, rank=rank, wanted=wanted)
 
@@ -237,4 +231,5 @@ def _delivery_writes(
         key = delivery.created_us, delivery_id
         listed = delivery.merchant_id, day, *key, delivery.endpoint_id, delivery.status
         yield _DELIVERY_BY_DAY, (*listed, delivery.rank)
-        yield _DELIVERY_BY_EVENT, (delivery.merchant_id, delivery.event_id, *key, delivery.rank)
+        if delivery.event_id:  # known where the delivery starts
+            yield _DELIVERY_BY_EVENT, (delivery.merchant_id, delivery.event_id, *key, delivery.rank)

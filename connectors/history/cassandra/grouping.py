@@ -1,0 +1,54 @@
+"""Writes that go to the same partition travel together: the node applies them as one mutation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from connectors.history.cassandra.session import Request
+
+TOGETHER_MAX = 64
+"""Statements for one partition in one request; so many notifications are some 200 KB."""
+SMALL_TOGETHER_MAX = 10
+"""Small rows of different partitions in one request; Cassandra warns of more."""
+
+SMALL = frozenset({"event_places", "deliveries_by_event"})
+"""Tables with a small row for each event: what a request of its own costs is more than the row."""
+
+KEYS_OF_TWO = frozenset(
+    {
+        *("invoices_by_day", "waiting_by_day", "deliveries_by_day", "deliveries_by_event"),
+        *("events", "stretches", "archived", "claims"),
+    }
+)
+"""Tables whose partition key has two columns; that of all others has one."""
+
+_INTO = re.compile(r"INSERT INTO (\w+)")
+
+
+def by_partition(writes: Iterable[Request]) -> list[list[Request]]:
+    """Groups of inserts with the same partition key, which comes first among their values.
+
+    Tables of one keyspace count as the same partition when their keys are the same, so all that
+    is said of a notice, or of a delivery, is one request.
+    """
+    groups: list[list[Request]] = []
+    open_groups: dict[tuple[object, ...], list[Request]] = {}
+    for cql, values in writes:
+        table = _table(cql)
+        is_small = table in SMALL
+        key = (table,) if is_small else tuple(values[: 2 if table in KEYS_OF_TWO else 1])
+        group = open_groups.get(key)
+        if group is None or len(group) == (SMALL_TOGETHER_MAX if is_small else TOGETHER_MAX):
+            group = open_groups[key] = []
+            groups.append(group)
+        group.append((cql, values))
+    return groups
+
+
+@cache
+def _table(cql: str) -> str:
+    match = _INTO.match(cql)
+    assert match is not None, "only inserts are grouped"
+    return match[1]
