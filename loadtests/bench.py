@@ -156,7 +156,7 @@ def _engine_lines(engine: str, phases: Mapping[str, Measured]) -> Iterator[str]:
         yield f"{engine}: CPU ms for each accepted notice, and memory in MB at the end (most)"
         names = list(loads[0][1]["cpu_ms_per_notice"])
         yield from table([("", *names), *(_process_row(each, names) for each in loads)])
-    for name in ("start", "isolation", "restart"):
+    for name in ("start", "isolation", "restart", "history"):
         if name in phases:
             yield f"{engine} {name}: {orjson.dumps(phases[name]).decode()}"
     if "soak" in phases:

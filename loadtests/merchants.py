@@ -21,6 +21,7 @@ class Merchant:
     """A merchant, one channel account and one endpoint of his, and what was sent for him."""
 
     path: str
+    merchant_id: str
     api_key: str
     account_id: str
     notice_path: str

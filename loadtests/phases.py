@@ -11,6 +11,8 @@ from pathlib import Path
 
 from loadtests.engines import ENGINES
 from loadtests.generator import Client
+from loadtests.history_writes import history_writes
+from loadtests.registering import over_the_api
 from loadtests.report import (
     Measured,
     holds,
@@ -56,6 +58,7 @@ class Plan:
     soak_seconds: float = 600
     registered: int = 5_000
     restart_invoices: int = 100_000
+    history_payments: int = 5_000
 
 
 QUICK = Plan(
@@ -72,6 +75,7 @@ QUICK = Plan(
     soak_seconds=10,
     registered=300,
     restart_invoices=500,
+    history_payments=500,
 )
 
 
@@ -107,7 +111,7 @@ class Bench:
     async def world(self, name: str, paths: list[str]) -> AsyncIterator[World]:
         """A fresh product, warmed up; at its end the truth is checked."""
         async with self.cold(name, paths) as made:
-            await made.register(int(WARM_UP_RATE * WARM_UP_SECONDS))
+            await over_the_api(made, int(WARM_UP_RATE * WARM_UP_SECONDS))
             await made.quiet()
             await made.load(WARM_UP_RATE, WARM_UP_SECONDS)
             yield made
@@ -123,7 +127,7 @@ class Bench:
 
     async def prepare(self, made: World, count: int) -> None:
         """Register what the next load pays, and let the product come to rest."""
-        rate = await made.register(count)
+        rate = await over_the_api(made, count)
         await made.quiet()
         self.say(f"  {count} invoices registered, {rate:.0f}/s")
 
@@ -139,7 +143,7 @@ async def start_up(bench: Bench) -> Measured:
         ready = await made.product.wait_ready()
         for path in ok_paths():
             await made.add_merchant(path)
-        rate = await made.register(bench.plan.registered)
+        rate = await over_the_api(made, bench.plan.registered)
         await bench.check("start", made)
     return {"ready_seconds": round(ready, 2), "registered_per_second": round(rate)}
 
@@ -251,6 +255,13 @@ async def soak(bench: Bench) -> Measured:
         return load_figures(load) | {"memory_mb_by_minute": memory_by_minute(load)}
 
 
+async def history(bench: Bench) -> Measured:
+    """How many rows a second history takes, with nothing else running."""
+    folder = bench.folder / "history"
+    folder.mkdir()
+    return await history_writes(bench.engine, folder, bench.plan.history_payments)
+
+
 PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {
     "start": start_up,
     "latency": latency,
@@ -258,6 +269,7 @@ PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {
     "search": search,
     "isolation": isolation,
     "restart": restart,
+    "history": history,
     "soak": soak,
 }
 ON_REQUEST = frozenset({"soak"})

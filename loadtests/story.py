@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from loadtests.registering import in_the_log
 from loadtests.report import Measured, latencies_ms, spread
 from loadtests.truth import faults
 from loadtests.world import Load, World
@@ -54,7 +55,7 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
 
     Raises what `fault` raises; what it does must be over when it returns.
     """
-    await world.register(int(rate * seconds) + PROBES_MAX)
+    await in_the_log(world, int(rate * seconds) + PROBES_MAX)
     loading = asyncio.create_task(world.load(rate, seconds, insisting=True))
     try:
         await asyncio.sleep(CALM_SECONDS)
@@ -63,8 +64,10 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
     finally:
         loading.cancel()
     wrong = await faults(world, repeats_allowed=True)
+    ours = set(load.references)
     for arrival in world.arrivals:  # also what came after as many as were accepted
-        load.arrivals.setdefault(arrival.reference, arrival)
+        if arrival.reference in ours:
+            load.arrivals.setdefault(arrival.reference, arrival)
     story = Story(name=name, load=load, wrong=wrong)
     print(story.figures(), flush=True)
     return story

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ ENVIRONMENT = {
     "KESHIKOMI_RATE_LIMIT_PER_SECOND": "1000000",
 }
 """Everything else is as anyone gets it; the limits of one key would be all that is measured."""
-REGISTERING_AT_ONCE = 32
 QUIET_SECONDS_MAX = 300.0
 STALLED_SECONDS_MAX = 40.0
 POLL_SECONDS = 0.25
@@ -129,6 +127,7 @@ class World:
         )
         merchant = Merchant(
             path=path,
+            merchant_id=made["id"],
             api_key=made["api_key"],
             account_id=account["id"],
             notice_path=account["notice_path"],
@@ -138,29 +137,18 @@ class World:
         self.merchants.append(merchant)
         return merchant
 
-    async def register(self, count: int, merchants: Sequence[Merchant] | None = None) -> float:
-        """Register invoices, in turn for each merchant; returns how many a second."""
+    def bills(
+        self, count: int, merchants: Sequence[Merchant] | None = None
+    ) -> list[tuple[Merchant, str]]:
+        """The next invoices by number, in turn for each merchant; notices will pay them."""
         chosen = merchants or self.merchants
-        due_at = (system_clock() + timedelta(days=30)).isoformat()
-        requests = []
+        made = []
         for _ in range(count):
             merchant = chosen[self._numbers % len(chosen)]
             self._numbers += 1
-            number = f"ORD-{self._numbers:07d}"
-            self._unpaid.append((merchant, number))
-            requests.append(merchant.invoice_request(number, due_at))
-        begun = time.perf_counter()
-        lanes = [
-            self._each(requests[lane::REGISTERING_AT_ONCE]) for lane in range(REGISTERING_AT_ONCE)
-        ]
-        await asyncio.gather(*lanes)
-        return count / (time.perf_counter() - begun)
-
-    async def _each(self, requests: Sequence[bytes]) -> None:
-        for request in requests:
-            status, answer = await self.client.ask(request)
-            if status not in {200, 201}:  # 200: an earlier try had made it after all
-                raise RuntimeError(f"an invoice was answered {status} {answer.decode()[:500]}")
+            made.append((merchant, f"ORD-{self._numbers:07d}"))
+        self._unpaid.extend(made)
+        return made
 
     async def quiet(self) -> float:
         """Wait until every stage has read everything; returns the seconds that it took."""

@@ -55,13 +55,13 @@ S = TypeVar("S", bound=Startable)
 
 
 def running(server: S) -> Iterator[S]:
-    """The server from its first use to the end of the session."""
+    """The server from its first use to the end of the session; nobody needs its data then."""
     try:
         server.start()
         server.wait_usable()
         yield server
     finally:
-        server.stop()
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.stack.kafka import JARS, KafkaCluster
-from tests.faults.scale import WANTED
 from tests.real_engines import JAR_CACHE, need_java, running
-
-
-@pytest.fixture(autouse=True)
-def are_wanted() -> None:
-    """They take minutes; `make faults` runs them."""
-    if not WANTED:
-        pytest.skip("NOT RUN: `make faults` does, FAULTS=short in five minutes")
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.redis import RedisServer
 from tests.faults.real_world import engines, probe, real_world
-from tests.faults.scale import SCALE
+from tests.faults.scale import RATE, SCALE
 from tests.integration.product_world import pause
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.no_cover, pytest.mark.timeout(400)]
 
 AFTER_SECONDS = 6.0
 """The load goes on for so long after the outage."""
@@ -53,7 +53,7 @@ async def test_a_killed_and_a_frozen_broker_lose_nothing(
             f"broker killed, back after {SCALE.broker_down:g} s",
             is_killed,
             seconds=SCALE.broker_down + AFTER_SECONDS,
-            rate=SCALE.rate,
+            rate=RATE,
         )
 
         async def is_frozen() -> None:
@@ -68,7 +68,7 @@ async def test_a_killed_and_a_frozen_broker_lose_nothing(
             f"broker frozen for {SCALE.broker_frozen:g} s",
             is_frozen,
             seconds=SCALE.broker_frozen + AFTER_SECONDS,
-            rate=SCALE.rate,
+            rate=RATE,
         )
 
     assert killed.wrong == []
@@ -87,9 +87,7 @@ async def test_intake_goes_on_without_one_of_three_brokers(
         async def dies() -> None:
             await asyncio.to_thread(victim.kill)
 
-        story = await suffer(
-            made, "one of three brokers killed", dies, seconds=10.0, rate=SCALE.rate
-        )
+        story = await suffer(made, "one of three brokers killed", dies, seconds=10.0, rate=RATE)
 
     assert story.wrong == []
     assert set(story.load.offered.refused) <= {503}, "no connection of a channel breaks"

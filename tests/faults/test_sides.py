@@ -12,11 +12,11 @@ from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from tests.faults.real_world import engines, real_world
-from tests.faults.scale import SCALE
+from tests.faults.scale import RATE, SCALE
 from tests.integration.product_world import pause
 from tests.redis_servers import client_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.no_cover, pytest.mark.timeout(400)]
 
 FLUSH_AFTER_SECONDS = 5.0
 AFTER_SECONDS = 5.0
@@ -47,7 +47,7 @@ async def test_without_cassandra_and_redis_merchants_are_told(
             f"Redis flushed, then Cassandra and Redis down for {SCALE.sides_down:g} s",
             both_go_away,
             seconds=SCALE.sides_down + FLUSH_AFTER_SECONDS + AFTER_SECONDS,
-            rate=SCALE.rate,
+            rate=RATE,
         )
 
     assert story.wrong == []

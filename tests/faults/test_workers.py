@@ -17,10 +17,10 @@ from ops.stack.redis import RedisServer
 from streams.clock import monotonic_seconds
 from streams.topics import STAGES
 from tests.faults.real_world import engines, part, real_world
-from tests.faults.scale import SCALE
+from tests.faults.scale import RATE, SCALE
 from tests.integration.product_world import kill, pause
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.no_cover, pytest.mark.timeout(600)]
 
 SEED = 20_261_124
 STOP_SECONDS_MAX = 20.0
@@ -54,7 +54,7 @@ async def test_workers_killed_and_everything_ended_under_load_lose_nothing(
             f"kill -9 of each stage's worker, {SCALE.kills} times",
             kills,
             seconds=SCALE.killing_seconds,
-            rate=SCALE.rate,
+            rate=RATE,
         )
 
         async def everything_ends() -> None:
@@ -62,7 +62,7 @@ async def test_workers_killed_and_everything_ended_under_load_lose_nothing(
 
         ended: list[float] = []
         stopped = await suffer(
-            made, "SIGTERM of everything", everything_ends, seconds=6.0, rate=SCALE.rate
+            made, "SIGTERM of everything", everything_ends, seconds=6.0, rate=RATE
         )
 
     assert killed.wrong == []

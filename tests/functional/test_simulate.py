@@ -18,7 +18,6 @@ from ops.simulate import (
     Simulation,
     simulate,
 )
-from streams.clock import system_clock
 from tests.api_shop import CONFIGS, Shop, a_shop
 
 SBPS = {"merchant_id": "30132", "service_id": "001", "hash_key": "c0ffee"}
@@ -41,7 +40,7 @@ def a_simulation(shop: Shop, **changes: Any) -> Simulation:
 
 
 async def a_run(shop: Shop, **changes: Any) -> Outcome:
-    return await simulate(a_simulation(shop, **changes), clock=system_clock)
+    return await simulate(a_simulation(shop, **changes), clock=shop.world.clock)
 
 
 async def test_its_notices_pay_the_invoices_of_their_references(tmp_path: Path) -> None:
