@@ -8,6 +8,9 @@ SHELL := /bin/sh
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests that share nothing run in so many processes; those with real servers, and their times, in one.
+JOBS ?= 2
+SMALL := tests/architecture tests/unit tests/simulation tests/functional
 STAMP := .venv/.set-up
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	--generate-hashes --no-emit-index-url --python-version 3.11
@@ -27,14 +30,15 @@ stack: $(STAMP) ## Run real Kafka, Cassandra and Redis here, without docker; NOD
 	@exec $(BIN)/python -m ops.stack --nodes $(or $(NODES),1)
 
 check: lint ## Format, lint, types, layers, house rules and unit tests: under a minute
-	$(BIN)/pytest tests/architecture tests/unit
+	$(BIN)/pytest -n $(JOBS) tests/architecture tests/unit
 
 test: lint ## Everything that `check` does, every other test, and the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest -n $(JOBS) --cov --cov-report= -o cache_dir=.pytest_cache/small $(SMALL)
+	$(BIN)/pytest --cov --cov-append --cov-report= -o cache_dir=.pytest_cache/real $(SMALL:%=--ignore=%)
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='streams/domain/*' --fail-under=100
-	@cat .pytest_cache/skipped.txt
+	@cat .pytest_cache/small/skipped.txt .pytest_cache/real/skipped.txt
 
 faults: $(STAMP) ## The faults of `make test` at their full length, with figures: nine minutes
 	FAULTS=full $(BIN)/pytest -s tests/faults tests/integration/test_kafka_moves.py

@@ -121,10 +121,7 @@ class Client:
             return
         self._waiting.append((request, answered))
         if len(self._all) + self._opening < self._connections_max:
-            self._opening += 1
-            task = asyncio.get_running_loop().create_task(self._connect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._open_another()
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Send one request and wait for its answer."""
@@ -137,6 +134,12 @@ class Client:
         self.fire(request, answered)
         return await asyncio.wait_for(answer, ANSWER_SECONDS_MAX)
 
+    def _open_another(self) -> None:
+        self._opening += 1
+        task = asyncio.get_running_loop().create_task(self._connect())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         try:
@@ -144,13 +147,19 @@ class Client:
                 lambda: Connection(self), "127.0.0.1", self._port
             )
         except OSError:
-            if not self._all and self._waiting:  # nobody else would answer it
-                self._waiting.popleft()[1](0, b"", time.perf_counter_ns())
-            return
-        finally:
             self._opening -= 1
+            if not self._all and not self._opening:
+                self._refuse_all()
+            return
+        self._opening -= 1
         self._all.add(connection)
         self.release(connection)
+
+    def _refuse_all(self) -> None:
+        """No connection is left that could serve those who wait."""
+        waiting, self._waiting = self._waiting, deque()
+        for _, answered in waiting:
+            answered(0, b"", time.perf_counter_ns())
 
     def release(self, connection: Connection) -> None:
         """A connection is free again."""
@@ -164,6 +173,8 @@ class Client:
         self._all.discard(connection)
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
+        if self._waiting and not self._all and not self._opening:
+            self._open_another()  # else nobody would serve those who wait
 
     @property
     def waiting(self) -> int:

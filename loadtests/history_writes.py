@@ -8,19 +8,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from agents.archiving import BATCH_RECORDS_MAX
-from agents.settling import settling
-from agents.step import Envelope
+import orjson
+
 from connectors.history.opening import open_history
 from connectors.history.projecting import project
 from loadtests.engines import ENGINES
 from loadtests.open_invoices import ACCOUNT, REGISTERED, a_payment, an_invoice
 from loadtests.report import Measured
 from ops.cql.files import history_migrations
-from streams.codecs import decode_archived
+from streams.codecs import decode_invoice_message
 from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
-from streams.domain.ids import EndpointId, delivery_id
-from streams.domain.invoice import Invoice
+from streams.domain.ids import EndpointId, delivery_id, notification_id
+from streams.domain.invoice import NoticeApplied
+from streams.domain.notification import Notification, NotificationType
+from streams.domain.settlement import Changed, settle
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
@@ -28,12 +29,16 @@ from streams.happenings import (
     InvoiceChanged,
     NoticeAccepted,
 )
+from streams.messages import NoticeMatched
+from streams.payloads import full_invoice_object, webhook_body, webhook_data
 from streams.ports import Archived, Place
-from streams.topics import HISTORY, INVOICES
+from streams.topics import HISTORY
 
 ENDPOINT = EndpointId("ep_bench")
 RETENTION_DAYS = 400
 RAW_BYTES = 600
+BATCH_RECORDS_MAX = 500
+"""As many as the archiver stores at once."""
 
 
 async def history_writes(engine: str, folder: Path, payments: int) -> Measured:
@@ -81,14 +86,7 @@ def _batches(payments: int) -> Iterator[list[Archived]]:
 
 def _said_of(number: int) -> list[HistoryMessage]:
     """From the acceptance of the notice that pays an invoice to the webhook that tells of it."""
-    invoice = an_invoice(number)
-    key, value = a_payment(number, 0)
-    invoices: dict[bytes, Invoice] = {key: invoice}
-    place = Place(topic=INVOICES.name, partition=0, offset=number)
-    step = settling(invoices=invoices, watch=lambda *_: None)
-    result = step(Envelope(key=key, value=value, place=place, now=REGISTERED))
-    said = [decode_archived(each.value) for each in result.records if each.topic == HISTORY.name]
-    changed = next(each for each in said if isinstance(each, InvoiceChanged))
+    changed = _changed(number)
     assert changed.notice is not None
     accepted = NoticeAccepted(
         merchant_id=changed.merchant_id,
@@ -114,6 +112,53 @@ def _said_of(number: int) -> list[HistoryMessage]:
         created_at=made.created_at,
     )
     return [accepted, changed, started, attempted]
+
+
+def _changed(number: int) -> InvoiceChanged:
+    invoice = an_invoice(number)
+    _, value = a_payment(number, 0)
+    matched = decode_invoice_message(value)
+    assert isinstance(matched, NoticeMatched)
+    applied = NoticeApplied(
+        notice=matched.notice, received_at=REGISTERED, at=REGISTERED, source=f"invoices/0/{number}"
+    )
+    change = settle(invoice, applied)
+    assert isinstance(change, Changed)
+    terms, shown = invoice.terms, full_invoice_object(change.invoice, change.state)
+    return InvoiceChanged(
+        merchant_id=terms.merchant_id,
+        invoice_id=terms.invoice_id,
+        version=change.version,
+        at=REGISTERED,
+        invoice_number=terms.invoice_number,
+        status=change.state.status,
+        shown=orjson.dumps(shown).decode(),
+        notice=matched.notice,
+        settlement=change.settlement,
+        notifications=tuple(_notification(kind, change, shown) for kind in change.told),
+    )
+
+
+def _notification(
+    kind: NotificationType, change: Changed, shown: dict[str, object]
+) -> Notification:
+    data = webhook_data(
+        at=REGISTERED,
+        invoice=shown,
+        payment=change.payment,
+        settlement=change.settlement,
+        notice=None,
+        received_at=REGISTERED,
+    )
+    terms = change.invoice.terms
+    return Notification(
+        notification_id=notification_id(terms.invoice_id, kind),
+        merchant_id=terms.merchant_id,
+        type=kind,
+        at=REGISTERED,
+        invoice_id=terms.invoice_id,
+        body=webhook_body(kind, at=REGISTERED, data=data),
+    )
 
 
 def _started(changed: InvoiceChanged) -> DeliveriesStarted:

@@ -55,7 +55,9 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
 
     Raises what `fault` raises; what it does must be over when it returns.
     """
-    await in_the_log(world, int(rate * seconds) + PROBES_MAX)
+    lacking = int(rate * seconds) + PROBES_MAX - world.unpaid
+    if lacking > 0:
+        await in_the_log(world, lacking)
     loading = asyncio.create_task(world.load(rate, seconds, insisting=True))
     try:
         await asyncio.sleep(CALM_SECONDS)

@@ -137,6 +137,11 @@ class World:
         self.merchants.append(merchant)
         return merchant
 
+    @property
+    def unpaid(self) -> int:
+        """Invoices that no notice was sent for yet."""
+        return len(self._unpaid)
+
     def bills(
         self, count: int, merchants: Sequence[Merchant] | None = None
     ) -> list[tuple[Merchant, str]]:

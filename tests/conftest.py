@@ -72,8 +72,8 @@ def pytest_terminal_summary(
     """Keep the skipped tests for the last lines of `make test`."""
     lines = [skip_line(report) for report in terminalreporter.stats.get("skipped", [])]
     count = f"{len(lines)} SKIPPED" if lines else "No test was skipped."
-    cache = config.rootpath / ".pytest_cache"
-    cache.mkdir(exist_ok=True)
+    cache = config.rootpath / config.getini("cache_dir")
+    cache.mkdir(exist_ok=True, parents=True)
     (cache / "skipped.txt").write_text("\n".join([count, *lines]) + "\n")
 
 

@@ -15,23 +15,30 @@ class Scale:
 
     kills: int
     killing_seconds: float
+    life_seconds_max: float
     broker_down: float
     broker_frozen: float
     sides_down: float
+    load_seconds: float
+    """All of it together, or more: invoices for so long are registered beforehand."""
 
 
 SHORT = Scale(
     kills=5,
     killing_seconds=12,
+    life_seconds_max=4,
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
-    sides_down=15,
+    sides_down=10,
+    load_seconds=72,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
     killing_seconds=60,
+    life_seconds_max=6,
     broker_down=10,
     broker_frozen=30,
     sides_down=60,
+    load_seconds=188,
 )
 SCALE = AS_IN_THE_DOCS if os.environ.get("FAULTS") == "full" else SHORT

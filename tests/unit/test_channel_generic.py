@@ -168,7 +168,7 @@ def test_an_integer_of_endless_digits_is_refused() -> None:
         CHANNEL.parse(Incoming(body=body), ACCOUNT)
 
 
-@pytest.mark.parametrize("kind", set(NoticeKind) - {NoticeKind.CORRECTED})
+@pytest.mark.parametrize("kind", sorted(set(NoticeKind) - {NoticeKind.CORRECTED}))
 def test_only_a_correction_may_be_of_nothing(kind: NoticeKind) -> None:
     assert read(kind="corrected", amount_yen=0).amount_yen == 0
     assert faults_of(posted(kind=kind, amount_yen=0))[0][0] == "/amount_yen"

@@ -1,0 +1,186 @@
+"""One product on real servers under 300 notices a second, while one thing after another breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from loadtests.registering import in_the_log
+from loadtests.story import suffer
+from loadtests.world import World
+from ops.demo_product import start
+from ops.stack.cassandra import CassandraServer
+from ops.stack.kafka import KafkaServer
+from ops.stack.redis import RedisServer
+from streams.clock import monotonic_seconds
+from streams.topics import STAGES
+from tests.faults.real_world import engines, part, probe, real_world
+from tests.faults.scale import RATE, SCALE
+from tests.integration.product_world import kill, pause
+from tests.redis_servers import client_of
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.no_cover,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+AFTER_SECONDS = 6.0
+"""The load goes on for so long after an outage."""
+PROBE_AFTER_SECONDS = 3.0
+PAUSE_SECONDS_MAX = 10.0
+SEED = 20_261_124
+LIVES_SECONDS = (0.1, SCALE.life_seconds_max)
+"""A worker is killed so long after its start: while it recovers, rejoins, works."""
+STOPPING_SECONDS = 6.0
+STOP_SECONDS_MAX = 20.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made(
+    tmp_path_factory: pytest.TempPathFactory,
+    broker: KafkaServer,
+    cassandra_server: CassandraServer,
+    redis_server: RedisServer,
+) -> AsyncIterator[World]:
+    """The product, its merchants, and invoices for all that is to come."""
+    folder = tmp_path_factory.mktemp("faults")
+    async with real_world(folder, engines(broker, cassandra_server, redis_server)) as world:
+        await in_the_log(world, int(RATE * SCALE.load_seconds))
+        yield world
+
+
+async def is_refused_politely(made: World) -> None:
+    """While there is no log, intake says when to come again, or takes its time."""
+    status, headers = await probe(made)
+
+    assert status in {0, 202, 503}, status
+    if status == 503:
+        assert int(headers["retry-after"]) >= 1
+
+
+async def test_a_killed_broker_loses_nothing(made: World, broker: KafkaServer) -> None:
+    async def is_killed() -> None:
+        broker.kill()
+        await pause(PROBE_AFTER_SECONDS)
+        await is_refused_politely(made)
+        await pause(SCALE.broker_down - PROBE_AFTER_SECONDS)
+        await asyncio.to_thread(broker.start)
+        await asyncio.to_thread(broker.wait_usable)
+
+    story = await suffer(
+        made,
+        f"broker killed, back after {SCALE.broker_down:g} s",
+        is_killed,
+        seconds=SCALE.broker_down + AFTER_SECONDS,
+        rate=RATE,
+    )
+
+    assert story.wrong == []
+
+
+async def test_a_frozen_broker_loses_nothing(made: World, broker: KafkaServer) -> None:
+    async def is_frozen() -> None:
+        broker.freeze()
+        await pause(PROBE_AFTER_SECONDS)
+        await is_refused_politely(made)
+        await pause(SCALE.broker_frozen - PROBE_AFTER_SECONDS)
+        broker.thaw()
+
+    story = await suffer(
+        made,
+        f"broker frozen for {SCALE.broker_frozen:g} s",
+        is_frozen,
+        seconds=SCALE.broker_frozen + AFTER_SECONDS,
+        rate=RATE,
+    )
+
+    assert story.wrong == []
+
+
+async def test_without_cassandra_and_redis_merchants_are_told(
+    made: World, cassandra_server: CassandraServer, redis_server: RedisServer
+) -> None:
+    """Intake, matching and webhooks go on, and history is whole later."""
+
+    async def both_go_away() -> None:
+        with client_of(redis_server) as client:
+            client.flushall()
+        await pause(PROBE_AFTER_SECONDS)
+        cassandra_server.kill()
+        redis_server.kill()
+        await pause(SCALE.sides_down)
+        for server in (cassandra_server, redis_server):
+            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(server.wait_usable)
+
+    story = await suffer(
+        made,
+        f"Redis flushed, then Cassandra and Redis down for {SCALE.sides_down:g} s",
+        both_go_away,
+        seconds=SCALE.sides_down + PROBE_AFTER_SECONDS + AFTER_SECONDS,
+        rate=RATE,
+    )
+
+    assert story.wrong == []
+    assert not story.load.offered.refused, "intake needs neither of them"
+    assert story.longest_pause_seconds < PAUSE_SECONDS_MAX
+
+
+async def test_workers_killed_again_and_again_lose_nothing(made: World) -> None:
+    chance = random.Random(SEED)  # noqa: S311  # a seed makes the run the same again
+
+    async def kills() -> None:
+        killers = (kill_again_and_again(made, stage, chance) for stage in STAGES)
+        await asyncio.gather(*killers)
+
+    story = await suffer(
+        made,
+        f"kill -9 of each stage's worker, {SCALE.kills} times",
+        kills,
+        seconds=SCALE.killing_seconds,
+        rate=RATE,
+    )
+
+    assert story.wrong == []
+
+
+async def kill_again_and_again(made: World, stage: str, chance: random.Random) -> None:
+    before = 0
+    for _ in range(SCALE.kills):
+        before = await part(made, stage, other_than=before)
+        await pause(chance.uniform(*LIVES_SECONDS))
+        kill(before)
+
+
+async def test_everything_ended_in_the_middle_of_the_load_loses_nothing(made: World) -> None:
+    took: list[float] = []
+
+    async def everything_ends() -> None:
+        took.append(await end_and_begin(made))
+
+    story = await suffer(
+        made, "SIGTERM of everything", everything_ends, seconds=STOPPING_SECONDS, rate=RATE
+    )
+
+    assert story.wrong == []
+    assert took[0] < STOP_SECONDS_MAX
+
+
+async def end_and_begin(made: World) -> float:
+    """Stop the product in order, in the middle of its work, and start it again.
+
+    Returns the seconds until it had ended.
+    """
+    product = made.product
+    began = monotonic_seconds()
+    assert await product.stop() == 0, product.log_tail()
+    took = monotonic_seconds() - began
+    made.product = await start(product.data, environment=product.environment, port=product.port)
+    await made.product.wait_ready()
+    return took
