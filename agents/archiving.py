@@ -10,7 +10,13 @@ from faust.types import EventT, StreamT
 from agents.loop import Agent, FailStop, envelope_of, quarantined_of, recorded_at
 from streams.codecs import decode_archived
 from streams.domain.errors import Malformed, Unavailable
-from streams.happenings import DeliveriesStarted, DeliveryAttempted, InvoiceChanged, NoticeHeld
+from streams.happenings import (
+    DeliveriesStarted,
+    DeliveryAttempted,
+    EndpointTold,
+    InvoiceChanged,
+    NoticeHeld,
+)
 from streams.ports import Archived, History
 
 BATCH_RECORDS_MAX = 500
@@ -78,7 +84,7 @@ def subjects_of(archived: Archived) -> Iterator[str]:
                 yield message.notice.notice_id
             if message.notifications:
                 yield message.merchant_id  # its feed has grown
-        case NoticeHeld():
+        case NoticeHeld() | EndpointTold():
             if message.notifications:
                 yield message.merchant_id
         case DeliveriesStarted():

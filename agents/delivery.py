@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from agents.lane import Board, CallLater, Entry, Lane, Later, Limits, Standing, State, Timer
 from streams.clock import Clock, monotonic_seconds
-from streams.domain.delivery import Attempt, Delivery, Endpoint
+from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId
 from streams.hints import Standings
 from streams.messages import AttemptMade
@@ -25,8 +25,7 @@ class Send(Protocol):
     def __call__(
         self,
         *,
-        url: str,
-        secrets: Sequence[bytes],
+        target: Target,
         webhook_id: str,
         body: bytes,
         traceparent: str | None,
@@ -45,7 +44,7 @@ class DeliveryLanes:
         self,
         *,
         send: Send,
-        open_secret: Callable[[Endpoint], Sequence[bytes]],
+        open_target: Callable[[Endpoint], Target],
         publish: Callable[[AttemptMade], Awaitable[None]],
         clock: Clock,
         fraction: Callable[[], float],
@@ -56,7 +55,7 @@ class DeliveryLanes:
         call_later: CallLater | None = None,
         monotonic: Callable[[], float] = monotonic_seconds,
     ) -> None:
-        self._send, self._open_secret, self._publish = send, open_secret, publish
+        self._send, self._open_target, self._publish = send, open_target, publish
         self._clock, self._fraction, self._monotonic = clock, fraction, monotonic
         self._fail_stop, self._observe = fail_stop, observe
         self._standings = standings
@@ -221,8 +220,7 @@ class DeliveryLanes:
     async def _attempt(self, entry: Entry, endpoint: Endpoint) -> None:
         delivery = entry.delivery
         attempt = await self._send(
-            url=endpoint.url,
-            secrets=self._open_secret(endpoint),
+            target=self._open_target(endpoint),
             webhook_id=delivery.notification_id,
             body=delivery.body.encode(),
             traceparent=delivery.traceparent or None,
@@ -241,6 +239,7 @@ class DeliveryLanes:
                 round=delivery.round,
                 endpoint_id=delivery.endpoint_id,
                 created_at=delivery.created_at,
+                retry_seconds=endpoint.retry_seconds,
             )
         )
         self._publishing -= 1

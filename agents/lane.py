@@ -128,7 +128,7 @@ class Lane:
         """Whether the endpoint takes one more now, and there may be one."""
         return (
             self.endpoint is not None
-            and self.endpoint.status is EndpointStatus.ENABLED
+            and self.endpoint.effective_status is EndpointStatus.ENABLED
             and bool(self._live or self._retries)
             and self.in_flight < limits.of_lane(self.standing)
         )

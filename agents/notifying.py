@@ -7,15 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
+from agents.endpoint_life import EndpointLife, EndpointRows
 from agents.step import Envelope, Result, Step, record
 from streams.codecs import decode_notification_message
 from streams.domain.delivery import (
+    GONE,
     Delivered,
     Delivery,
     DeliveryStatus,
     Endpoint,
     EndpointGone,
-    EndpointStatus,
     GivenUp,
     RetryAt,
     after_attempt,
@@ -25,6 +26,7 @@ from streams.domain.ids import DeliveryId, EndpointId, MerchantId, delivery_id
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
+    EndpointTold,
 )
 from streams.messages import (
     AttemptMade,
@@ -33,11 +35,11 @@ from streams.messages import (
     EndpointSet,
     Notified,
     ResendRequested,
+    health_key,
 )
 from streams.ports import Record
 from streams.topics import DIRECTORY, HISTORY, NOTIFICATIONS
 
-EndpointRows = MutableMapping[bytes, tuple[Endpoint, ...]]
 DeliveryRows = MutableMapping[bytes, Delivery]
 
 
@@ -62,7 +64,7 @@ def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes
             case AttemptMade():
                 return notifier.attempted(message)
             case EndpointSet():
-                return notifier.endpoint_set(message.endpoint)
+                return notifier.endpoint_set(message)
             case EndpointRemoved():
                 return notifier.endpoint_removed(message)
             case ResendRequested():
@@ -77,12 +79,12 @@ def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes
 
 class _Notifier:
     def __init__(self, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes) -> None:
-        self._endpoints = endpoints
+        self._endpoints = EndpointLife(endpoints)
         self._deliveries = deliveries
         self._lanes = lanes
 
     def fan_out(self, message: Notified, envelope: Envelope) -> Result:
-        endpoints = self._endpoints.get(message.merchant_id.encode(), ())
+        endpoints = self._endpoints.of(message.merchant_id)
         started = tuple(
             Delivery(
                 delivery_id=delivery_id(notification.notification_id, endpoint.endpoint_id),
@@ -97,9 +99,15 @@ class _Notifier:
             )
             for notification in message.notifications
             for endpoint in endpoints
-            if wants(endpoint.types, notification.type)
+            if wants(endpoint.types, notification.type) and endpoint.endpoint_id != message.about
         )
-        return self.start(started, message.merchant_id, "notified")
+        result = self.start(started, message.merchant_id, "notified")
+        if message.about is None:
+            return result
+        # Of an invoice the step before has told history; of an endpoint nobody has yet.
+        told = EndpointTold(merchant_id=message.merchant_id, notifications=message.notifications)
+        history = record(HISTORY, message.merchant_id, told)
+        return replace(result, records=(history, *result.records))
 
     def start(self, asked: tuple[Delivery, ...], merchant_id: MerchantId, outcome: str) -> Result:
         """Start deliveries; one that is under way already goes on as it is."""
@@ -122,7 +130,7 @@ class _Notifier:
 
     def resend(self, delivery: Delivery, now: datetime) -> Result:
         """Start a delivery again; one whose endpoint was removed meanwhile ends at once."""
-        if self._endpoint(delivery.merchant_id, delivery.endpoint_id) is None:
+        if self._endpoints.get(delivery.merchant_id, delivery.endpoint_id) is None:
             return self.dropped(_drop(delivery, now))
         return self.start((delivery,), delivery.merchant_id, "resend")
 
@@ -136,19 +144,19 @@ class _Notifier:
             attempts_made=message.attempt.number,
             first_attempt_at=message.first_attempt_at,
             fraction=message.fraction,
+            retry_seconds=message.retry_seconds,
         )
+        more = self._heard(message, row)
         is_new = row is not None and row.attempts < message.attempt.number
         match verdict:
             case Delivered():
                 # What was delivered is not sent again, whichever of two tries it was.
                 self._finish(message.delivery_id, is_due=row is not None)
-                return self._said(message, DeliveryStatus.DELIVERED, None)
+                return self._said(message, DeliveryStatus.DELIVERED, None, more)
             case GivenUp():
                 self._finish(message.delivery_id, is_due=is_new)
-                return self._said(message, DeliveryStatus.FAILED, None)
+                return self._said(message, DeliveryStatus.FAILED, None, more)
             case RetryAt() | EndpointGone():
-                gone = row if isinstance(verdict, EndpointGone) else None
-                more = self._disable(gone, message.attempt.at) if gone is not None else ()
                 if row is not None and is_new:
                     self._retry(row, message, verdict)
                 return self._said(message, DeliveryStatus.RETRYING, verdict.due_at, more)
@@ -175,7 +183,7 @@ class _Notifier:
         message: AttemptMade,
         status: DeliveryStatus,
         due_at: datetime | None,
-        more: tuple[Record, ...] = (),
+        more: tuple[Record, ...],
     ) -> Result:
         said = DeliveryAttempted(
             merchant_id=message.merchant_id,
@@ -198,13 +206,21 @@ class _Notifier:
         records = (record(HISTORY, message.merchant_id, said), *more)
         return Result(records=records, outcome=status, facts=facts)
 
-    def endpoint_set(self, endpoint: Endpoint) -> Result:
-        key = endpoint.merchant_id.encode()
-        others = self._without(key, endpoint.endpoint_id)
-        self._endpoints[key] = (*others, endpoint)
+    def _heard(self, message: AttemptMade, row: Delivery | None) -> tuple[Record, ...]:
+        """What the attempt says of its endpoint; a 410 for what is over says nothing."""
+        endpoint_id = message.endpoint_id or (row.endpoint_id if row else None)
+        if endpoint_id is None or (row is None and message.attempt.status_code == GONE):
+            return ()
+        changed, records = self._endpoints.heard(message.merchant_id, endpoint_id, message.attempt)
+        if changed is not None:
+            self._lanes.set_endpoint(changed)
+        return records
+
+    def endpoint_set(self, message: EndpointSet) -> Result:
+        endpoint = self._endpoints.set(message.endpoint)
         self._lanes.set_endpoint(endpoint)
         facts = {"merchant_id": endpoint.merchant_id, "endpoint_id": endpoint.endpoint_id}
-        return Result(outcome=f"endpoint_{endpoint.status}", facts=facts)
+        return Result(outcome=f"endpoint_{endpoint.effective_status}", facts=facts)
 
     def endpoint_removed(self, message: EndpointRemoved) -> Result:
         """What is pending for the endpoint is dropped, each by an event of its own.
@@ -212,16 +228,15 @@ class _Notifier:
         A row leaves the table only with the event that says all about its end, so that a replay
         of either event loses no word of it.
         """
-        key = message.merchant_id.encode()
-        self._endpoints[key] = self._without(key, message.endpoint_id)
+        self._endpoints.remove(message.merchant_id, message.endpoint_id)
         self._lanes.remove_endpoint(message.endpoint_id)
         records = tuple(
             record(NOTIFICATIONS, row.merchant_id, _drop(row, message.at))
             for row in list(self._deliveries.values())
             if row.endpoint_id == message.endpoint_id
         )
-        # A late 410 may have put the endpoint back into the directory; now it is gone for good.
-        gone = Record(topic=DIRECTORY.name, key=message.endpoint_id.encode(), value=b"")
+        # The API removes what it wrote; this is the one row of the directory that we write.
+        gone = Record(topic=DIRECTORY.name, key=health_key(message.endpoint_id).encode(), value=b"")
         facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
         return Result(records=(*records, gone), outcome="endpoint_removed", facts=facts)
 
@@ -242,26 +257,6 @@ class _Notifier:
         facts = {"merchant_id": message.merchant_id, "delivery_id": message.delivery_id}
         records = (record(HISTORY, message.merchant_id, said),)
         return Result(records=records, outcome=DeliveryStatus.FAILED, facts=facts)
-
-    def _without(self, key: bytes, endpoint_id: EndpointId) -> tuple[Endpoint, ...]:
-        known = self._endpoints.get(key, ())
-        return tuple(endpoint for endpoint in known if endpoint.endpoint_id != endpoint_id)
-
-    def _endpoint(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> Endpoint | None:
-        known = self._endpoints.get(merchant_id.encode(), ())
-        return next((one for one in known if one.endpoint_id == endpoint_id), None)
-
-    def _disable(self, row: Delivery, at: datetime) -> tuple[Record, ...]:
-        """410: the receiver is gone; it collects from now on until a person enables it.
-
-        An endpoint that a person changed after the attempt stays as they want it.
-        """
-        endpoint = self._endpoint(row.merchant_id, row.endpoint_id)
-        if endpoint is None or endpoint.updated_at > at:
-            return ()
-        disabled = replace(endpoint, status=EndpointStatus.DISABLED, updated_at=at)
-        self.endpoint_set(disabled)
-        return (record(DIRECTORY, endpoint.endpoint_id, EndpointSet(endpoint=disabled)),)
 
 
 def _drop(delivery: Delivery, at: datetime) -> DeliveryDropped:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from streams.domain.delivery import DeliveryStatus, EndpointStatus
+from streams.domain.delivery import DeliveryStatus
 from streams.domain.invoice import InvoiceStatus, ReleaseOn
 from streams.domain.notice import ChannelKind, NoticeKind
 from streams.domain.payment import PaymentState
@@ -132,36 +132,14 @@ class InvoicesPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointShown:
-    """A webhook endpoint."""
-
-    id: str
-    url: str
-    types: list[str]
-    description: str
-    status: EndpointStatus
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointCreated(EndpointShown):
-    """A webhook endpoint with its signing secret, which is shown this once."""
-
-    secret: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointsPage:
-    """A page of endpoints, oldest first."""
-
-    data: list[EndpointShown]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptShown:
-    """One HTTP try; `status_code` is null when no answer came, `error` then says why."""
+    """One HTTP try; `status_code` is null when no answer came, `error` then says why.
+
+    `address` is the IP address that was connected to, or tried last. The stages of `duration_ms`
+    are null where they did not happen, as the first four with a kept connection; of a try without
+    an answer the last one is where it failed. `first_byte_ms` goes from the connection to the
+    head of the answer.
+    """
 
     number: int
     at: datetime
@@ -169,6 +147,12 @@ class AttemptShown:
     status_code: int | None
     error: str | None
     answer: str
+    address: str | None
+    waiting_ms: int | None
+    dns_ms: int | None
+    connect_ms: int | None
+    tls_ms: int | None
+    first_byte_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

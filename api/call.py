@@ -20,6 +20,8 @@ B_co = TypeVar("B_co", covariant=True)
 Q_co = TypeVar("Q_co", covariant=True)
 
 JSON = "application/json"
+ID = "[A-Za-z0-9_-]{1,64}"
+"""What a part of a path that is an id matches."""
 
 
 class Who(StrEnum):

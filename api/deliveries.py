@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from api.answers import DeliveriesPage, DeliveryShown
+from api.answers import AttemptShown, DeliveriesPage, DeliveryShown
 from api.call import Answer, Call, answer
-from api.endpoints import attempt_shown
 from api.errors import Problem, not_found
 from api.requests import DeliveriesQuery, Nothing
 from api.tracing import TRACEPARENT, trace_headers
 from streams.codecs import encode
-from streams.domain.delivery import Delivery
+from streams.domain.delivery import Attempt, Delivery
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
 from streams.messages import ResendRequested
 from streams.ports import DeliveryRow, Record
@@ -50,6 +49,24 @@ async def resend_delivery(call: Call[Nothing, Nothing]) -> Answer:
     limit = call.services.ports.limits.effect_seconds_max
     seen = await call.services.lookout.until(row.delivery_id, started, seconds_max=limit)
     return answer(202, _shown(seen or row))
+
+
+def attempt_shown(attempt: Attempt) -> AttemptShown:
+    """One try as the API shows it."""
+    return AttemptShown(
+        number=attempt.number,
+        at=attempt.at,
+        duration_ms=attempt.duration_ms,
+        status_code=attempt.status_code,
+        error=attempt.error,
+        answer=attempt.answer,
+        address=attempt.address,
+        waiting_ms=attempt.waiting_ms,
+        dns_ms=attempt.dns_ms,
+        connect_ms=attempt.connect_ms,
+        tls_ms=attempt.tls_ms,
+        first_byte_ms=attempt.first_byte_ms,
+    )
 
 
 async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:

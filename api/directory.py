@@ -12,7 +12,15 @@ from streams.codecs import decode_directory_message, encode
 from streams.domain.delivery import Endpoint
 from streams.domain.errors import CorruptState, Malformed, Unavailable
 from streams.domain.ids import AccountId, EndpointId, MerchantId
-from streams.messages import AccountSet, DirectoryMessage, EndpointSet, KeySet, MerchantSet
+from streams.messages import (
+    AccountSet,
+    DirectoryMessage,
+    EndpointSet,
+    HealthSet,
+    KeySet,
+    MerchantSet,
+    health_key,
+)
 from streams.ports import Appender, Fetched, Record, Tail
 from streams.topics import DIRECTORY
 
@@ -23,7 +31,7 @@ FOLLOW_PAUSE_SECONDS = 0.25
 """The bell rings for every topic; the follower does not look more often than this."""
 PARTITION = 0
 
-M = TypeVar("M", MerchantSet, KeySet, AccountSet, EndpointSet)
+M = TypeVar("M", MerchantSet, KeySet, AccountSet, EndpointSet, HealthSet)
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +73,11 @@ class Directory:
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         row = self._row(endpoint_id, EndpointSet)
         return row.endpoint if row else None
+
+    def with_health(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint with what its attempts say of it, which is no part of its own record."""
+        row = self._row(health_key(endpoint.endpoint_id), HealthSet)
+        return endpoint.with_health(row.health) if row else endpoint
 
     def accounts_of(self, merchant_id: MerchantId) -> list[AccountSet]:
         """A merchant's channel accounts, oldest first."""
@@ -206,3 +219,5 @@ def _id_of(row: DirectoryMessage) -> str:
             return row.account_id
         case EndpointSet():
             return row.endpoint.endpoint_id
+        case HealthSet():
+            return health_key(row.endpoint_id)

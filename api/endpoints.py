@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from datetime import timedelta
 
 import orjson
 
-from api.answers import AttemptShown, EndpointCreated, EndpointShown, EndpointsPage, PingShown
+from api.answers import PingShown
 from api.call import Answer, Call, answer
+from api.deliveries import attempt_shown
+from api.endpoint_answers import (
+    EndpointShown,
+    EndpointsPage,
+    EndpointWithSecret,
+    endpoint_shown,
+    endpoint_with_secret,
+)
 from api.errors import Problem, not_found, wrong
 from api.origin import Seed
-from api.requests import EndpointPatch, EndpointRequest, Nothing, PageQuery
+from api.requests import EndpointPatch, EndpointRequest, Nothing, PageQuery, RotateRequest
 from api.tracing import TRACEPARENT, trace_headers
 from connectors.address_guard import check_url
-from connectors.webhooks import format_secret
+from connectors.targets import new_secret, open_target, seal_headers
 from streams.codecs import encode
 from streams.domain.delivery import (
     ENDPOINTS_PER_MERCHANT_MAX,
     SUCCESS,
-    Attempt,
     Endpoint,
     EndpointStatus,
 )
 from streams.domain.errors import Malformed
 from streams.domain.ids import EndpointId
+from streams.domain.signing import Signing, SigningSecret, rotated
 from streams.messages import EndpointRemoved, EndpointSet
 from streams.payloads import rfc3339
 from streams.ports import Record
 from streams.topics import NOTIFICATIONS
+
+ID_OF_SECRET = "sec"  # noqa: S105  # the beginning of ids, not a secret
+"""What the id of a signing secret begins with."""
+CHANGED = ("url", "types", "description", "status", "timeout_seconds", "retry_seconds")
+"""What a change may give that stands in the record as it was given."""
 
 
 async def create_endpoint(call: Call[EndpointRequest, Nothing]) -> Answer:
@@ -43,12 +56,11 @@ async def create_endpoint(call: Call[EndpointRequest, Nothing]) -> Answer:
         endpoint = made or _new(call, seed)
         # Also when it was made before: the try that was cut off may not have told the agent.
         await _write(call, endpoint)
-    secret = ports.sealer.unseal(endpoint.sealed_secret, endpoint.endpoint_id)
-    return answer(201, EndpointCreated(**_members(endpoint), secret=format_secret(secret)))
+    return answer(201, _with_secret(call, endpoint, endpoint.secrets_at(ports.clock())[0]))
 
 
 async def get_endpoint(call: Call[None, Nothing]) -> Answer:
-    return answer(200, EndpointShown(**_members(await _endpoint(call))))
+    return answer(200, _shown(call, await _endpoint(call)))
 
 
 async def list_endpoints(call: Call[None, PageQuery]) -> Answer:
@@ -61,7 +73,7 @@ async def list_endpoints(call: Call[None, PageQuery]) -> Answer:
     first = ids.index(EndpointId(after)) + 1 if after is not None else 0
     page = known[first : first + call.query.limit]
     more = len(known) > first + len(page)
-    shown = [EndpointShown(**_members(endpoint)) for endpoint in page]
+    shown = [_shown(call, endpoint) for endpoint in page]
     return answer(200, EndpointsPage(data=shown, next=page[-1].endpoint_id if more else None))
 
 
@@ -70,15 +82,33 @@ async def change_endpoint(call: Call[EndpointPatch, Nothing]) -> Answer:
     if asked.url is not None:
         _check(asked.url, allow_private=ports.allow_private_endpoints)
     async with call.services.directory.changing:
-        known = await _endpoint(call)
-        given = {
-            name: value
-            for name in ("url", "types", "description", "status")
-            if (value := getattr(asked, name)) is not None
-        }
-        changed = replace(known, **given, updated_at=ports.clock())
+        known, now = await _endpoint(call), ports.clock()
+        asked_for = {name: getattr(asked, name) for name in CHANGED}
+        given = {name: value for name, value in asked_for.items() if value is not None}
+        if asked.headers is not None:
+            given["sealed_headers"] = seal_headers(ports.sealer, asked.headers, known.endpoint_id)
+        if _is_tried_anew(call, known):
+            given["enabled_at"] = now
+        changed = replace(known.tidied(now), **given, updated_at=now)
         await _write(call, changed)
-    return answer(200, EndpointShown(**_members(changed)))
+    return answer(200, _shown(call, changed))
+
+
+async def rotate_secret(call: Call[RotateRequest, Nothing]) -> Answer:
+    asked = call.body
+    async with call.services.directory.changing:
+        known, now = await _endpoint(call), call.services.ports.clock()
+        secrets = known.secrets_at(now)
+        by_id = {secret.secret_id: secret for secret in secrets}
+        seed, made = call.origin.find(ID_OF_SECRET, by_id.get)
+        new = made or _secret(call, seed, known.endpoint_id, asked.signing or secrets[0].signing)
+        if made is None:
+            overlap = timedelta(seconds=asked.overlap_seconds)
+            secrets = rotated(secrets, new, now=now, overlap=overlap)
+            known = replace(known.tidied(now), secrets=secrets, updated_at=now)
+        # Also when it was made before, as with a new endpoint.
+        await _write(call, known)
+    return answer(200, _with_secret(call, known, new))
 
 
 async def delete_endpoint(call: Call[None, Nothing]) -> Answer:
@@ -103,8 +133,7 @@ async def ping_endpoint(call: Call[Nothing, Nothing]) -> Answer:
     }
     event_id = call.origin.seeds[0].new_id("evt")
     attempt = await ports.webhooks.send(
-        url=endpoint.url,
-        secrets=(ports.sealer.unseal(endpoint.sealed_secret, endpoint.endpoint_id),),
+        target=open_target(ports.sealer, endpoint, ports.clock()),
         webhook_id=event_id,
         body=orjson.dumps(body),
         traceparent=call.request[TRACEPARENT],
@@ -115,18 +144,6 @@ async def ping_endpoint(call: Call[Nothing, Nothing]) -> Answer:
     return answer(200, shown)
 
 
-def attempt_shown(attempt: Attempt) -> AttemptShown:
-    """One try as the API shows it."""
-    return AttemptShown(
-        number=attempt.number,
-        at=attempt.at,
-        duration_ms=attempt.duration_ms,
-        status_code=attempt.status_code,
-        error=attempt.error,
-        answer=attempt.answer,
-    )
-
-
 async def _endpoint(call: Call[object, object]) -> Endpoint:
     await call.services.directory.catch_up()
     endpoint = call.services.directory.endpoint(call.path("endpoint_id"))
@@ -135,19 +152,43 @@ async def _endpoint(call: Call[object, object]) -> Endpoint:
     return endpoint
 
 
+def _is_tried_anew(call: Call[EndpointPatch, object], known: Endpoint) -> bool:
+    """Whether attempts before the change say nothing any more of the endpoint after it."""
+    asked = call.body
+    is_moved = asked.url is not None and asked.url != known.url
+    # Another URL alone does not enable what was stopped.
+    is_stopped = call.services.directory.with_health(known).status_reason is not None
+    return asked.status is EndpointStatus.ENABLED or (is_moved and not is_stopped)
+
+
 def _new(call: Call[EndpointRequest, object], seed: Seed) -> Endpoint:
     asked, endpoint_id = call.body, EndpointId(seed.new_id("ep"))
-    secret = seed.secret("webhook secret")
     return Endpoint(
         endpoint_id=endpoint_id,
         merchant_id=call.merchant_id,
         url=asked.url,
         types=asked.types,
-        sealed_secret=call.services.ports.sealer.seal(secret, endpoint_id),
         status=EndpointStatus.ENABLED,
         created_at=call.origin.at,
         updated_at=call.origin.at,
         description=asked.description,
+        secrets=(_secret(call, seed, endpoint_id, asked.signing),),
+        sealed_headers=seal_headers(call.services.ports.sealer, asked.headers, endpoint_id),
+        timeout_seconds=asked.timeout_seconds,
+        retry_seconds=asked.retry_seconds,
+    )
+
+
+def _secret(
+    call: Call[object, object], seed: Seed, endpoint_id: EndpointId, signing: Signing
+) -> SigningSecret:
+    return new_secret(
+        call.services.ports.sealer,
+        seed.secret(f"webhook secret {signing}"),
+        signing,
+        endpoint_id=endpoint_id,
+        secret_id=seed.new_id(ID_OF_SECRET),
+        at=call.origin.at,
     )
 
 
@@ -173,13 +214,15 @@ def _check(url: str, *, allow_private: bool) -> None:
         raise wrong(("/url", str(error))) from None
 
 
-def _members(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "id": endpoint.endpoint_id,
-        "url": endpoint.url,
-        "types": list(endpoint.types),
-        "description": endpoint.description,
-        "status": endpoint.status,
-        "created_at": endpoint.created_at,
-        "updated_at": endpoint.updated_at,
-    }
+def _shown(call: Call[object, object], endpoint: Endpoint) -> EndpointShown:
+    ports = call.services.ports
+    known = call.services.directory.with_health(endpoint)
+    return endpoint_shown(known, sealer=ports.sealer, now=ports.clock())
+
+
+def _with_secret(
+    call: Call[object, object], endpoint: Endpoint, secret: SigningSecret
+) -> EndpointWithSecret:
+    ports = call.services.ports
+    known = call.services.directory.with_health(endpoint)
+    return endpoint_with_secret(known, secret, sealer=ports.sealer, now=ports.clock())

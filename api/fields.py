@@ -9,6 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from streams.domain.delivery import (
+    OWN_RETRIES_MAX,
+    OWN_RETRY_SECONDS_MAX,
+    TIMEOUT_SECONDS_MAX,
+)
+from streams.domain.headers import HEADERS_MAX, fault_of_name, fault_of_value, names_twice
 from streams.domain.masking import mask_card_numbers
 from streams.domain.notice import AMOUNT_YEN_MAX, REFERENCE_CHARACTERS_MAX
 from streams.domain.notification import NotificationType
@@ -25,7 +31,10 @@ CURSOR_CHARACTERS_MAX = 256
 DESCRIPTION_CHARACTERS_MAX = 500
 URL_CHARACTERS_MAX = 2_048
 TYPES_MAX = 50
-TYPE_PATTERNS = frozenset({"*", "invoice.*", "payment.*", *NotificationType})
+OVERLAP_SECONDS_MAX = 604_800
+TYPE_PATTERNS = frozenset(
+    {"*", *NotificationType, *(f"{kind.partition('.')[0]}.*" for kind in NotificationType)}
+)
 YEARS = range(2000, 2100)
 """Two digits of a year are all that a slip has."""
 
@@ -71,6 +80,25 @@ def _known_type(pattern: str) -> str:
     return pattern
 
 
+def _own_header_name(name: str) -> str:
+    if fault := fault_of_name(name):
+        raise ValueError(fault)
+    return name
+
+
+def _own_header_value(value: str) -> str:
+    if fault := fault_of_value(value):
+        raise ValueError(fault)
+    return value
+
+
+def _no_name_twice(headers: dict[str, str]) -> dict[str, str]:
+    if names_twice(headers):
+        message = "names that differ in their letters' case alone are one header"
+        raise ValueError(message)
+    return headers
+
+
 def _listed(value: Any) -> Any:
     return tuple(part for part in str(value).split(",") if part)
 
@@ -106,4 +134,18 @@ TypePattern = Annotated[str, AfterValidator(_known_type)]
 TypePatterns = Annotated[tuple[TypePattern, ...], Field(max_length=TYPES_MAX)]
 TypesInQuery = Annotated[
     tuple[TypePattern, ...], BeforeValidator(_listed, json_schema_input_type=str)
+]
+OwnHeaders = Annotated[
+    dict[
+        Annotated[str, AfterValidator(_own_header_name)],
+        Annotated[str, AfterValidator(_own_header_value)],
+    ],
+    Field(max_length=HEADERS_MAX),
+    AfterValidator(_no_name_twice),
+]
+OverlapSeconds = Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)]
+TimeoutSeconds = Annotated[int, Field(ge=1, le=TIMEOUT_SECONDS_MAX)]
+RetrySeconds = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=OWN_RETRY_SECONDS_MAX)], ...],
+    Field(max_length=OWN_RETRIES_MAX),
 ]

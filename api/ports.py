@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from connectors.channel import Channel
 from connectors.sealing import Sealer
 from streams.clock import Clock
-from streams.domain.delivery import Attempt
+from streams.domain.delivery import Attempt, Target
 from streams.hints import Signals
 from streams.ports import Appender, History, Tail
 
@@ -48,8 +48,7 @@ class Webhooks(Protocol):
     async def send(
         self,
         *,
-        url: str,
-        secrets: Sequence[bytes],
+        target: Target,
         webhook_id: str,
         body: bytes,
         traceparent: str | None,

@@ -17,9 +17,13 @@ from api.fields import (
     Moment,
     Name,
     Number,
+    OverlapSeconds,
+    OwnHeaders,
     PageLimit,
     Reason,
     ReferenceText,
+    RetrySeconds,
+    TimeoutSeconds,
     TypePatterns,
     TypesInQuery,
     Url,
@@ -29,10 +33,10 @@ from api.fields import (
 from streams.domain.delivery import DeliveryStatus, EndpointStatus
 from streams.domain.invoice import GRACE_SECONDS_DEFAULT, InvoiceStatus, ReleaseOn
 from streams.domain.notice import ChannelKind
+from streams.domain.signing import Signing
 
 GRACE_SECONDS_MAX = 30 * 86_400
 OVERLAP_SECONDS_DEFAULT = 86_400
-OVERLAP_SECONDS_MAX = 604_800
 REFERENCES_MAX = 20
 CONFIG_MEMBERS_MAX = 20
 CONFIG_CHARACTERS_MAX = 1_000
@@ -79,7 +83,7 @@ class AccountPatch(Request):
     """New secrets; the old ones stay good for the overlap."""
 
     config: Config
-    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS_DEFAULT
+    overlap_seconds: OverlapSeconds = OVERLAP_SECONDS_DEFAULT
 
 
 class ReferenceRequest(Request):
@@ -112,20 +116,37 @@ class InvoiceRequest(Request):
 
 
 class EndpointRequest(Request):
-    """Where a merchant wants to be told; no types means all of them."""
+    """Where and how a merchant wants to be told; no types means all of them.
+
+    `retry_seconds` is the longest wait before each retry; without it the standard schedule holds.
+    """
 
     url: Url
     types: TypePatterns = ()
     description: Description = ""
+    signing: Signing = Signing.V1
+    headers: OwnHeaders = {}
+    timeout_seconds: TimeoutSeconds | None = None
+    retry_seconds: RetrySeconds = ()
 
 
 class EndpointPatch(Request):
-    """What is to change; what is not given stays."""
+    """What is to change; what is not given stays. Headers are given all together."""
 
     url: Url | None = None
     types: TypePatterns | None = None
     description: Description | None = None
-    status: EndpointStatus | None = None
+    status: Literal[EndpointStatus.ENABLED, EndpointStatus.DISABLED] | None = None
+    headers: OwnHeaders | None = None
+    timeout_seconds: TimeoutSeconds | None = None
+    retry_seconds: RetrySeconds | None = None
+
+
+class RotateRequest(Request):
+    """A new secret, of another kind if `signing` is given; the old one signs on for the overlap."""
+
+    overlap_seconds: OverlapSeconds = OVERLAP_SECONDS_DEFAULT
+    signing: Signing | None = None
 
 
 class AssignRequest(Request):

@@ -7,7 +7,6 @@ from typing import Any
 from api import (
     accounts,
     deliveries,
-    endpoints,
     events,
     files,
     health,
@@ -18,14 +17,12 @@ from api import (
     unmatched,
 )
 from api import answers as shown
-from api.call import Body, Who, declare, post_once
+from api.call import ID, Body, Who, declare, post_once
+from api.endpoint_routes import ENDPOINT_ROUTES
 
-ID = "[A-Za-z0-9_-]{1,64}"
 MERCHANT = f"/v1/merchants/{{merchant_id:{ID}}}"
 ACCOUNT = f"/v1/channel-accounts/{{account_id:{ID}}}"
 INVOICE = f"/v1/invoices/{{invoice_id:{ID}}}"
-ENDPOINT = f"/v1/endpoints/{{endpoint_id:{ID}}}"
-
 
 OPERATOR_ROUTES = (
     post_once(
@@ -107,60 +104,6 @@ INVOICE_ROUTES = (
         who=Who.MERCHANT,
         body=requests.Nothing,
         answers={200: shown.InvoiceShown},
-    ),
-)
-
-ENDPOINT_ROUTES = (
-    post_once(
-        "/v1/endpoints",
-        endpoints.create_endpoint,
-        "Register a webhook endpoint; its secret is shown once",
-        who=Who.MERCHANT,
-        body=requests.EndpointRequest,
-        answers={201: shown.EndpointCreated},
-    ),
-    declare(
-        "GET",
-        "/v1/endpoints",
-        endpoints.list_endpoints,
-        "List endpoints, oldest first",
-        who=Who.MERCHANT,
-        query=requests.PageQuery,
-        answers={200: shown.EndpointsPage},
-    ),
-    declare(
-        "GET",
-        ENDPOINT,
-        endpoints.get_endpoint,
-        "Show an endpoint",
-        who=Who.MERCHANT,
-        answers={200: shown.EndpointShown},
-    ),
-    declare(
-        "PATCH",
-        ENDPOINT,
-        endpoints.change_endpoint,
-        "Change an endpoint; disabled, it collects, and enabled again it resumes",
-        who=Who.MERCHANT,
-        body=requests.EndpointPatch,
-        body_kind=Body.JSON,
-        answers={200: shown.EndpointShown},
-    ),
-    declare(
-        "DELETE",
-        ENDPOINT,
-        endpoints.delete_endpoint,
-        "Remove an endpoint; what is pending for it ends as failed",
-        who=Who.MERCHANT,
-        answers={204: None},
-    ),
-    post_once(
-        f"{ENDPOINT}/ping",
-        endpoints.ping_endpoint,
-        "Send a signed endpoint.ping and tell what came of it",
-        who=Who.MERCHANT,
-        body=requests.Nothing,
-        answers={200: shown.PingShown},
     ),
 )
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -17,8 +15,6 @@ from streams.domain.errors import Malformed
 URL_CHARACTERS_MAX = 2_048
 HOST_CHARACTERS_MAX = 253
 PUBLIC_PORTS = (443, 80)
-DNS_THREADS_MAX = 64
-"""A name server that does not answer holds a thread for seconds; one merchant has only a few."""
 CHECKED_URLS_MAX = 8_192
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -44,20 +40,24 @@ REFUSED_IPV4 = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
-# All that is public in IPv6 lies in here. Outside: loopback, IPv4-mapped and -compatible, NAT64,
-# unique local, link-local, multicast.
+# All that is public in IPv6 lies in here. Outside: loopback, IPv4-mapped and -compatible, discard,
+# unique local (with a cloud's metadata at fd00:ec2::254), link-local, site-local, multicast.
 GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
 REFUSED_IPV6 = tuple(
     ipaddress.IPv6Network(block)
     for block in (
-        "2001::/23",  # protocol assignments, Teredo among them
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: the IPv4 address inside may be private
         "3fff::/20",  # documentation
     )
 )
+# Where there is only IPv6, the DNS gives hosts that have only IPv4 such an address. A network's own
+# prefix for it, 64:ff9b:1::/48, does not tell where in it the IPv4 address stands: refused.
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+IDNA_PREFIX = "xn--"
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 BAD_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029]")
 PORT = re.compile(r"[0-9]{1,5}")
@@ -74,8 +74,14 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv4Address):
-        return not any(parsed in block for block in REFUSED_IPV4)
+        return _is_public_ipv4(parsed)
+    if parsed.scope_id is None and parsed in NAT64:
+        return _is_public_ipv4(ipaddress.IPv4Address(parsed.packed[-4:]))
     return parsed in GLOBAL_IPV6 and not any(parsed in block for block in REFUSED_IPV6)
+
+
+def _is_public_ipv4(address: ipaddress.IPv4Address) -> bool:
+    return not any(address in block for block in REFUSED_IPV4)
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
@@ -138,13 +144,21 @@ def _check_host(host: str | None, *, allow_private: bool) -> None:
     if ":" in host or _is_numeric(host):
         _check_literal(host, allow_private=allow_private)
         return
-    if len(host) > HOST_CHARACTERS_MAX or not all(
-        LABEL.fullmatch(label) for label in host.removesuffix(".").split(".")
-    ):
-        raise Malformed("the host name of the URL is not valid")
     name = host.removesuffix(".")
+    if len(host) > HOST_CHARACTERS_MAX or not all(map(_is_label, name.split("."))):
+        raise Malformed("the host name of the URL is not valid")
     if not allow_private and ("." not in name or name.endswith(".localhost")):
         raise Malformed("the host name of the URL must be public, such as shop.example.com")
+
+
+def _is_label(label: str) -> bool:
+    if not label.startswith(IDNA_PREFIX):
+        return LABEL.fullmatch(label) is not None
+    try:
+        decoded = label.removeprefix(IDNA_PREFIX).encode("ascii").decode("punycode")
+    except UnicodeError:
+        return False
+    return LABEL.fullmatch(label) is not None and decoded.isprintable()
 
 
 def _is_numeric(host: str) -> bool:
@@ -197,39 +211,3 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-class SystemResolver(AbstractResolver):
-    """The system's resolver on threads of its own: a slow name server delays nothing else."""
-
-    def __init__(self, *, threads_max: int = DNS_THREADS_MAX) -> None:
-        self._pool = ThreadPoolExecutor(threads_max, thread_name_prefix="dns")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _look_up, host, port, family)
-
-    async def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _look_up(host: str, port: int, family: int) -> list[ResolveResult]:
-    try:
-        infos = socket.getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
-    except UnicodeError:  # the codec of host names, for a name that no server could know
-        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
-    return [
-        ResolveResult(
-            hostname=host,
-            host=str(address[0]),
-            port=port,
-            family=found,
-            proto=protocol,
-            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-        )
-        for found, _, protocol, _, address in infos
-    ]

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import errno
-import hmac
 import math
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from connectors.address_guard import (
-    AddressNotAllowed,
-    GuardedResolver,
-    SystemResolver,
-    guarded_socket,
-    parse_url,
-)
+from connectors.address_guard import AddressNotAllowed, parse_url
+from connectors.connecting import CONNECTIONS_MAX, KEPT_HOSTS_MAX, WebhookConnector
+from connectors.dns import SystemResolver
+from connectors.signing import signed_headers
+from connectors.stages import Stage, Stages, watch_connections
 from streams.clock import Clock, monotonic_seconds
-from streams.domain.delivery import RETRY_AFTER_SECONDS_MAX, SUCCESS, Attempt
+from streams.domain.delivery import RETRY_AFTER_SECONDS_MAX, SUCCESS, Attempt, Target
 from streams.domain.errors import Malformed
-
-SECRET_PREFIX = "whsec_"  # noqa: S105  # the public mark of a secret, not a secret
-SECRET_BYTES = 32
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
@@ -41,47 +33,14 @@ ANSWER_SECONDS_MAX = 2.0
 """How long the rest of an answer may take once its status is known."""
 ANSWER_BYTES_MAX = 16 * 1024
 KEPT_BYTES_MAX = 1024
-KEEP_ALIVE_SECONDS = 30.0
-DNS_CACHE_SECONDS = 30
 STALE_SECONDS_MAX = 1.0
 """A kept connection that breaks so soon was closed by the receiver before it saw the request."""
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 RETRY_AFTER_DIGITS_MAX = 9
 REASON_CHARACTERS_MAX = 60
 
-
-def parse_secret(text: str) -> bytes:
-    """The bytes of a `whsec_...` secret; raises `Malformed`, which never shows it."""
-    if not text.startswith(SECRET_PREFIX):
-        raise Malformed(f"a signing secret begins with {SECRET_PREFIX}")
-    try:
-        secret = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raise Malformed("the signing secret is not base64") from None
-    if len(secret) != SECRET_BYTES:
-        raise Malformed(f"a signing secret has {SECRET_BYTES} bytes")
-    return secret
-
-
-def format_secret(secret: bytes) -> str:
-    """A signing secret as text, as merchants see it."""
-    return SECRET_PREFIX + base64.b64encode(secret).decode()
-
-
-def sign(secret: bytes, webhook_id: str, timestamp_seconds: int, body: bytes) -> str:
-    """The signature `v1,<base64>` of one attempt."""
-    signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp_seconds, body)
-    return "v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
-
-
-def _signed_headers(
-    secrets: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes
-) -> dict[str, str]:
-    return {
-        "webhook-id": webhook_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(sign(key, webhook_id, timestamp, body) for key in secrets),
-    }
+Request = Callable[[], Awaitable[tuple[int, str, str | None]]]
+"""Posts once: status, the beginning of the answer, and `Retry-After`."""
 
 
 def parse_retry_after(text: str | None, now: datetime) -> int | None:
@@ -102,13 +61,11 @@ def parse_retry_after(text: str | None, now: datetime) -> int | None:
     return min(max(wait_seconds, 0), RETRY_AFTER_SECONDS_MAX)
 
 
-def _watch_reuse() -> aiohttp.TraceConfig:
-    async def reused(_session: object, context: SimpleNamespace, _parameters: object) -> None:
-        context.trace_request_ctx.is_reused = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(reused)
-    return trace
+class _Outcome(NamedTuple):
+    status_code: int | None = None
+    error: str | None = None
+    answer: str = ""
+    retry_after_seconds: int | None = None
 
 
 class WebhookSender:
@@ -125,38 +82,36 @@ class WebhookSender:
         answer_seconds: float = ANSWER_SECONDS_MAX,
         resolver: AbstractResolver | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        connections_max: int = CONNECTIONS_MAX,
+        kept_hosts_max: int = KEPT_HOSTS_MAX,
     ) -> None:
         self._clock = clock
         self._agent = f"keshikomi/{version}"
         self._allow_private = allow_private
         self._answer_seconds = answer_seconds
-        self._timeout = aiohttp.ClientTimeout(
-            total=total_seconds, connect=connect_seconds, ceil_threshold=math.inf
-        )
+        self._connect_seconds, self._total_seconds = connect_seconds, total_seconds
         self._resolver = resolver
         self._ssl = ssl_context
+        self._connections_max, self._kept_hosts_max = connections_max, kept_hosts_max
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Open the client; it belongs to the running event loop."""
-        inner = self._resolver or SystemResolver()
-        self._resolver = GuardedResolver(inner, allow_private=self._allow_private)
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            ttl_dns_cache=DNS_CACHE_SECONDS,
+        self._resolver = self._resolver or SystemResolver()
+        connector = WebhookConnector(
             resolver=self._resolver,
-            socket_factory=partial(guarded_socket, allow_private=self._allow_private),
-            ssl=self._ssl or True,
+            allow_private=self._allow_private,
+            ssl_context=self._ssl,
+            connections_max=self._connections_max,
+            kept_hosts_max=self._kept_hosts_max,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # a small answer must not become a large one
             read_bufsize=ANSWER_BYTES_MAX,
-            timeout=self._timeout,
             trust_env=False,
-            trace_configs=[_watch_reuse()],
+            trace_configs=[watch_connections()],
         )
 
     async def close(self) -> None:
@@ -169,8 +124,7 @@ class WebhookSender:
     async def send(
         self,
         *,
-        url: str,
-        secrets: Sequence[bytes],
+        target: Target,
         webhook_id: str,
         body: bytes,
         traceparent: str | None,
@@ -178,53 +132,86 @@ class WebhookSender:
     ) -> Attempt:
         """Make one attempt; whatever the network or the receiver does becomes part of it."""
         at = self._clock()
-        begun = monotonic_seconds()
-        signed = _signed_headers(secrets, webhook_id, int(at.timestamp()), body)
-        headers = {**HEADERS, "user-agent": self._agent, **signed}
+        headers = self._headers(target, webhook_id, body, at)
         if traceparent:
             headers["traceparent"] = traceparent
-        status_code = error = retry_after_seconds = None
-        answer = ""
-        try:
-            target = parse_url(url, allow_private=self._allow_private)
-            status_code, answer, retry_after = await self._post(target, headers, body)
-            if status_code not in SUCCESS:
-                retry_after_seconds = parse_retry_after(retry_after, self._clock())
-        except Malformed:
-            error = "address_not_allowed"
-        except (aiohttp.ClientError, OSError, TimeoutError) as failure:
-            error = name_failure(failure)
+        with Stages() as stages:
+            outcome = await self._outcome(target, headers, body, stages)
         return Attempt(
             number=number,
             at=at,
-            duration_ms=int((monotonic_seconds() - begun) * 1_000),
-            status_code=status_code,
-            error=error,
-            answer=answer,
-            retry_after_seconds=retry_after_seconds,
+            duration_ms=stages.total_ms,
+            status_code=outcome.status_code,
+            error=outcome.error,
+            answer=outcome.answer,
+            retry_after_seconds=outcome.retry_after_seconds,
+            address=stages.address,
+            waiting_ms=stages.took_ms(Stage.WAITING),
+            dns_ms=stages.took_ms(Stage.DNS),
+            connect_ms=stages.took_ms(Stage.CONNECT),
+            tls_ms=stages.took_ms(Stage.TLS),
+            first_byte_ms=stages.took_ms(Stage.FIRST_BYTE),
         )
 
-    async def _post(
-        self, url: URL, headers: dict[str, str], body: bytes
-    ) -> tuple[int, str, str | None]:
-        way = SimpleNamespace(is_reused=False)
+    async def _outcome(
+        self, target: Target, headers: dict[str, str], body: bytes, stages: Stages
+    ) -> _Outcome:
+        try:
+            url = parse_url(target.url, allow_private=self._allow_private)
+            limits = self._timeout_of(target)
+            request = partial(self._request, url, headers, body, limits, stages)
+            status_code, answer, retry_after = await self._post(request, stages)
+        except Malformed:
+            return _Outcome(error="address_not_allowed")
+        except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+            return _Outcome(error=name_failure(failure))
+        wait_seconds = None
+        if status_code not in SUCCESS:
+            wait_seconds = parse_retry_after(retry_after, self._clock())
+        return _Outcome(status_code=status_code, answer=answer, retry_after_seconds=wait_seconds)
+
+    def _headers(
+        self, target: Target, webhook_id: str, body: bytes, at: datetime
+    ) -> dict[str, str]:
+        signed = signed_headers(target.keys, webhook_id, int(at.timestamp()), body)
+        # Ours come last: of names that differ in their case alone, the client sends the last one.
+        return {**target.headers, **HEADERS, "user-agent": self._agent, **signed}
+
+    def _timeout_of(self, target: Target) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=target.timeout_seconds or self._total_seconds,
+            connect=self._connect_seconds,
+            ceil_threshold=math.inf,
+        )
+
+    async def _post(self, request: Request, stages: Stages) -> tuple[int, str, str | None]:
         begun = monotonic_seconds()
         try:
-            return await self._request(url, headers, body, way)
+            return await request()
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not way.is_reused or monotonic_seconds() - begun > STALE_SECONDS_MAX:
+            if not stages.is_reused or monotonic_seconds() - begun > STALE_SECONDS_MAX:
                 raise
         # The receiver let go of an idle connection just then, which is nobody's failure; should
         # it have read the request after all, it knows the repeat by its id.
-        return await self._request(url, headers, body, way)
+        return await request()
 
     async def _request(
-        self, url: URL, headers: dict[str, str], body: bytes, way: SimpleNamespace
+        self,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes,
+        limits: aiohttp.ClientTimeout,
+        stages: Stages,
     ) -> tuple[int, str, str | None]:
         assert self._session is not None, "start() comes first"
         async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=way
+            url,
+            data=body,
+            headers=headers,
+            timeout=limits,
+            allow_redirects=False,
         ) as response:
+            stages.enter(None)
             answer = await self._read(response)
             return response.status, answer, response.headers.get("retry-after")
 

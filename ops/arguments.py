@@ -31,6 +31,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     _running(Adder(words, commands))
     _looking(Adder(words, commands))
     _simulate(Adder(words, commands))
+    _certify(Adder(words, commands))
     quarantine = words.add_parser("quarantine", help="what could not be used: list, show, retry")
     _quarantine(Adder(quarantine.add_subparsers(metavar="ACTION", required=True), commands))
     return top
@@ -145,6 +146,21 @@ def _simulate(adder: Adder) -> None:
     simulate.add_argument("--rate", type=_positive, default=10, metavar="N", help="a second (10)")
     simulate.add_argument("--count", type=_positive, default=10, metavar="N", help="in all (10)")
     simulate.add_argument("--first", type=_positive, default=1, metavar="N", help="first {n} (1)")
+
+
+def _certify(adder: Adder) -> None:
+    certify = adder.add(
+        "certify",
+        "attack a staging receiver of webhooks and say what it got right",
+        "keshikomi certify https://staging.shop.example/webhooks --secret whsec_...",
+        as_json=True,
+    )
+    certify.add_argument("url", metavar="URL", help="the receiver; never one that ships orders")
+    certify.add_argument("--secret", metavar="WHSEC", required=True, help="what it verifies with")
+    certify.add_argument("--old-secret", metavar="WHSEC", help="one that must be good still")
+    certify.add_argument(
+        "--allow-private", action="store_true", help="private addresses, http and any port too"
+    )
 
 
 def _positive(given: str) -> int:

@@ -24,6 +24,7 @@ from streams.domain.settlement import Outcome
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
+    EndpointTold,
     InvoiceChanged,
     NoticeAccepted,
     NoticeHeld,
@@ -160,6 +161,8 @@ class Telemetry:
                 self._notified.inc(len(message.deliveries))
             case DeliveryAttempted():
                 self._ended(message.status).inc()
+            case EndpointTold():
+                pass  # what it starts is counted as deliveries
             case Quarantined():
                 self._notices[NoticeState.QUARANTINED].inc()
             case _:

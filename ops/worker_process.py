@@ -25,6 +25,7 @@ from connectors.kafka.transport import worker_options
 from connectors.log.transport import STORE_SCHEME
 from connectors.log.transport import register as register_embedded
 from connectors.sealing import Sealer
+from connectors.targets import open_target
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
 from ops.engines import (
@@ -41,7 +42,6 @@ from ops.supervisor import report_ready
 from ops.telemetry import Telemetry
 from ops.worker import BATCHED_STAGE, Publish, Worker, WorkerParts
 from streams.clock import system_clock
-from streams.domain.delivery import Endpoint
 from streams.domain.errors import Unavailable
 from streams.hints import Signals, Standings
 from streams.ports import History
@@ -115,7 +115,7 @@ def make_lanes(
     def make(publish: Publish) -> DeliveryLanes:
         return DeliveryLanes(
             send=sender.send,
-            open_secret=lambda endpoint: (open_secret(sealer, endpoint),),
+            open_target=lambda endpoint: open_target(sealer, endpoint, system_clock()),
             publish=publish,
             clock=system_clock,
             fraction=random.random,
@@ -180,11 +180,6 @@ def own_folder(settings: Settings, stages: Sequence[str]) -> Path:
         folder /= quote(instance_of(settings, stages), safe="")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def open_secret(sealer: Sealer, endpoint: Endpoint) -> bytes:
-    """The signing secret of an endpoint, unsealed for its owner."""
-    return sealer.unseal(endpoint.sealed_secret, endpoint.endpoint_id)
 
 
 @asynccontextmanager

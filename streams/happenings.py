@@ -111,6 +111,15 @@ class DeliveryAttempted:
     type: Literal["attempted"] = "attempted"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointTold:
+    """What the merchant was told of one of its endpoints."""
+
+    merchant_id: MerchantId
+    notifications: tuple[Notification, ...]
+    type: Literal["endpoint_told"] = "endpoint_told"
+
+
 HistoryMessage = (
     NoticeAccepted
     | NoticeHeld
@@ -118,6 +127,7 @@ HistoryMessage = (
     | InvoiceChanged
     | DeliveriesStarted
     | DeliveryAttempted
+    | EndpointTold
 )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from streams.domain.delivery import Attempt, Delivery, Endpoint
+from streams.domain.health import Health
 from streams.domain.ids import (
     AccountId,
     DeliveryId,
@@ -107,10 +108,14 @@ InvoiceMessage = InvoiceRegistered | NoticeMatched | CancelRequested | InvoiceDu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """What one event told the merchant, in order."""
+    """What one event told the merchant, in order.
+
+    What is `about` an endpoint goes to the others, never to itself.
+    """
 
     merchant_id: MerchantId
     notifications: tuple[Notification, ...]
+    about: EndpointId | None = None
     type: Literal["notified"] = "notified"
 
 
@@ -149,6 +154,8 @@ class AttemptMade:
     endpoint_id: EndpointId | None = None
     created_at: datetime | None = None
     """When the delivery was made; with its endpoint, what the merchant's list is kept by."""
+    retry_seconds: tuple[int, ...] = ()
+    """The endpoint's own schedule at the time of the attempt; empty is the standard one."""
     type: Literal["attempt"] = "attempt"
 
 
@@ -218,4 +225,23 @@ class AccountSet:
     type: Literal["account"] = "account"
 
 
-DirectoryMessage = MerchantSet | KeySet | AccountSet | EndpointSet
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSet:
+    """What its attempts say of an endpoint, where it matters to a person.
+
+    It has a key of its own, `health_key`: compaction keeps the last record of a key, so under the
+    endpoint's it could take the place of what a person has just changed.
+    """
+
+    merchant_id: MerchantId
+    endpoint_id: EndpointId
+    health: Health
+    type: Literal["health"] = "health"
+
+
+DirectoryMessage = MerchantSet | KeySet | AccountSet | EndpointSet | HealthSet
+
+
+def health_key(endpoint_id: EndpointId) -> str:
+    """The key of an endpoint's health in the directory."""
+    return f"{endpoint_id}:health"

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 import orjson
 
+from streams.domain.delivery import EndpointStatus
+from streams.domain.health import StatusReason
+from streams.domain.ids import EndpointId
 from streams.domain.invoice import Fold, Invoice, InvoiceState, Reference, state_of
 from streams.domain.notice import Notice
 from streams.domain.notification import NotificationType
@@ -118,6 +121,26 @@ def webhook_data(
         },
     }
     return orjson.dumps(data)
+
+
+def endpoint_data(
+    endpoint_id: EndpointId,
+    status: EndpointStatus,
+    reason: StatusReason | None,
+    *,
+    failing_since: datetime | None,
+) -> bytes:
+    """What a notification about an endpoint says.
+
+    Nothing that a person may change meanwhile: made again after a crash it must be the same.
+    """
+    shown = {
+        "id": endpoint_id,
+        "status": status,
+        "status_reason": reason,
+        "failing_since": rfc3339(failing_since) if failing_since else None,
+    }
+    return orjson.dumps({"endpoint": shown})
 
 
 def webhook_body(kind: NotificationType, *, at: datetime, data: bytes) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from streams.domain.delivery import Attempt, Delivery, Endpoint
+from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
 from streams.domain.errors import Unavailable
 from streams.domain.ids import DeliveryId, EndpointId
 from streams.ports import Appender, History, Place, Record
@@ -75,27 +75,33 @@ class FailingHistory:
         return call
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """What an attempt was made with."""
+
+    target: Target
+    webhook_id: str
+    body: bytes
+
+
 @dataclass
 class FakeWebhooks:
     """Answers every attempt alike and remembers what was sent."""
 
     status_code: int | None = 204
     error: str | None = None
-    sent: list[dict[str, object]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
 
     async def send(
         self,
         *,
-        url: str,
-        secrets: Sequence[bytes],
+        target: Target,
         webhook_id: str,
         body: bytes,
         traceparent: str | None,
         number: int,
     ) -> Attempt:
-        self.sent.append(
-            {"url": url, "secrets": tuple(secrets), "webhook_id": webhook_id, "body": body}
-        )
+        self.sent.append(Sent(target=target, webhook_id=webhook_id, body=body))
         return Attempt(
             number=number,
             at=NOW,

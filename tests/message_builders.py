@@ -17,6 +17,7 @@ from streams.domain.settlement import Outcome
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
+    EndpointTold,
     InvoiceChanged,
     NoticeAccepted,
     NoticeHeld,
@@ -155,6 +156,11 @@ def a_quarantined(
 def a_deliveries_started(*, deliveries: tuple[Delivery, ...] = ()) -> DeliveriesStarted:
     deliveries = deliveries or (a_delivery(),)
     return DeliveriesStarted(merchant_id=deliveries[0].merchant_id, deliveries=deliveries)
+
+
+def an_endpoint_told(*, notifications: tuple[Notification, ...] = ()) -> EndpointTold:
+    told = notifications or (a_notification(kind=NotificationType.ENDPOINT_FAILING),)
+    return EndpointTold(merchant_id=told[0].merchant_id, notifications=told)
 
 
 def a_delivery_attempted(

@@ -18,6 +18,7 @@ from streams.domain.settlement import Settlement
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
+    EndpointTold,
     InvoiceChanged,
     NoticeAccepted,
     NoticeHeld,
@@ -221,6 +222,12 @@ def _attempted(rows: Rows, archived: Archived) -> None:
         rows.attempts.append((*key, _text(message)))
 
 
+def _endpoint_told(rows: Rows, archived: Archived) -> None:
+    message = archived.message
+    assert isinstance(message, EndpointTold)
+    _tell(rows, archived, message.notifications)
+
+
 def _standing_in_round(message: DeliveryAttempted) -> int:
     """How late in its round a message speaks: delivered is final, then ends without an attempt."""
     if message.status is DeliveryStatus.DELIVERED:
@@ -288,5 +295,6 @@ _PROJECTIONS: dict[type, Callable[[Rows, Archived], None]] = {
     InvoiceChanged: _changed,
     DeliveriesStarted: _started,
     DeliveryAttempted: _attempted,
+    EndpointTold: _endpoint_told,
     Quarantined: _quarantined,
 }

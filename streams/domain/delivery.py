@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from streams.domain.health import Health, StatusReason
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
+from streams.domain.signing import SigningKey, SigningSecret, good_at
 
 RETRY_STEPS_SECONDS = (
     0, 5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
@@ -16,14 +19,25 @@ RETRY_SPAN_MIN = timedelta(hours=72)
 """Full jitter shortens the waits, so the last step repeats until this much time has passed."""
 ATTEMPTS_MAX = 40
 RETRY_AFTER_SECONDS_MAX = 86_400
+OWN_RETRIES_MAX = 12
+OWN_RETRY_SECONDS_MAX = 86_400
+TIMEOUT_SECONDS_MAX = 30
 ENDPOINTS_PER_MERCHANT_MAX = 50
 
 
 class EndpointStatus(StrEnum):
-    """A disabled endpoint keeps collecting; enabling it resumes."""
+    """A disabled or paused endpoint keeps collecting; enabling it resumes."""
 
     ENABLED = "enabled"
-    DISABLED = "disabled"
+    DISABLED = "disabled"  # by a person, or by its own answer 410
+    PAUSED = "paused"  # by us, after it failed for days
+
+
+STOPPED_AS = {
+    StatusReason.GONE: EndpointStatus.DISABLED,
+    StatusReason.FAILING: EndpointStatus.PAUSED,
+}
+"""What the status of an endpoint is when we stopped sending to it."""
 
 
 class DeliveryStatus(StrEnum):
@@ -37,22 +51,95 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a merchant wants to be told; `sealed_secret` is encrypted under the master key."""
+    """Where and how a merchant wants to be told; what is secret is encrypted under the master key.
+
+    `sealed_secret` is the only secret of a record that is older than `secrets`, and else empty.
+    """
 
     endpoint_id: EndpointId
     merchant_id: MerchantId
     url: str
     types: tuple[str, ...]
-    sealed_secret: str
     status: EndpointStatus
     created_at: datetime
     updated_at: datetime
+    sealed_secret: str = ""
     description: str = ""
+    secrets: tuple[SigningSecret, ...] = ()
+    """Newest first; the first one signs for good, the others until their time."""
+    sealed_headers: str = ""
+    """The merchant's own headers, as one JSON object; empty when there are none."""
+    timeout_seconds: int | None = None
+    """How long an attempt may take; None is what the operator has set."""
+    retry_seconds: tuple[int, ...] = ()
+    """The longest wait before each retry; empty is the standard schedule."""
+    enabled_at: datetime | None = None
+    """When a person last enabled it or gave it another URL; None is when it was made."""
+    health: Health = field(default_factory=Health)
+    """What its attempts say of it: the notifying step's to know, whatever a person changes."""
+
+    @property
+    def watched_from(self) -> datetime:
+        """Attempts before say nothing of the endpoint as it is now."""
+        return self.enabled_at or self.created_at
+
+    @property
+    def status_reason(self) -> StatusReason | None:
+        """Why we stopped sending to it; None where we did not, or a person did."""
+        return self.health.stopped if self.status is EndpointStatus.ENABLED else None
+
+    @property
+    def effective_status(self) -> EndpointStatus:
+        """What a person wants, unless its attempts stand against it."""
+        reason = self.status_reason
+        return self.status if reason is None else STOPPED_AS[reason]
+
+    def heard(self, attempt: Attempt) -> Endpoint:
+        """The same endpoint, with what an attempt says of it."""
+        if attempt.at < self.watched_from:
+            return self
+        if attempt.status_code in SUCCESS:
+            return replace(self, health=self.health.succeeded(attempt.at))
+        if attempt.status_code == GONE:
+            return replace(self, health=self.health.gone(attempt.at))
+        if attempt.number > 1:
+            return self
+        return replace(self, health=self.health.failed(attempt.at))
+
+    def with_health(self, health: Health) -> Endpoint:
+        """The same with what was known of it, as far as it speaks of the endpoint as it is now."""
+        return replace(self, health=health.since(self.watched_from))
+
+    def secrets_at(self, now: datetime) -> tuple[SigningSecret, ...]:
+        """What deliveries are signed with at `now`, newest first."""
+        if self.secrets:
+            return good_at(self.secrets, now)
+        created_at = self.created_at
+        return (SigningSecret(secret_id="", sealed=self.sealed_secret, created_at=created_at),)
+
+    def tidied(self, now: datetime) -> Endpoint:
+        """The same without the secrets whose time has passed."""
+        return replace(self, secrets=self.secrets_at(now), sealed_secret="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What one attempt needs to know of its endpoint, unsealed; it lives in memory alone."""
+
+    url: str
+    keys: Sequence[SigningKey]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One HTTP try; `status_code` is absent when no answer came, `error` then says why."""
+    """One HTTP try; `status_code` is absent when no answer came, `error` then says why.
+
+    The stages of `duration_ms`, in milliseconds, are absent where they did not happen, which is
+    the first four of a kept connection. Of an attempt without an answer the last one is where it
+    failed.
+    """
 
     number: int
     at: datetime
@@ -61,6 +148,15 @@ class Attempt:
     error: str | None = None
     answer: str = ""
     retry_after_seconds: int | None = None
+    address: str | None = None
+    """The IP address that was connected to, or tried last."""
+    waiting_ms: int | None = None
+    """Until a connection was free, where too many were in use."""
+    dns_ms: int | None = None
+    connect_ms: int | None = None
+    tls_ms: int | None = None
+    first_byte_ms: int | None = None
+    """From the connection until the head of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,22 +221,45 @@ def _covers(pattern: str, notification_type: str) -> bool:
 
 
 def after_attempt(
-    attempt: Attempt, *, attempts_made: int, first_attempt_at: datetime, fraction: float
+    attempt: Attempt,
+    *,
+    attempts_made: int,
+    first_attempt_at: datetime,
+    fraction: float,
+    retry_seconds: tuple[int, ...] = (),
 ) -> Verdict:
-    """Decide what follows an attempt; `fraction` in [0, 1) is the jitter, drawn by the caller."""
+    """Decide what follows an attempt; `fraction` in [0, 1) is the jitter, drawn by the caller.
+
+    `retry_seconds` is the endpoint's own schedule, if it has one.
+    """
     if attempt.status_code in SUCCESS:
         return Delivered()
     if attempt.status_code == GONE:
         return EndpointGone(due_at=attempt.at)
-    if attempts_made >= ATTEMPTS_MAX:
+    elapsed = attempt.at - first_attempt_at
+    if retry_seconds:
+        step_seconds = _own_step(retry_seconds, attempts_made)
+    else:
+        step_seconds = _standard_step(attempts_made, elapsed)
+    if step_seconds is None:
         return GivenUp()
-    used_up = attempts_made >= len(RETRY_STEPS_SECONDS)
-    if used_up and attempt.at - first_attempt_at >= RETRY_SPAN_MIN:
-        return GivenUp()
-    step_seconds = RETRY_STEPS_SECONDS[min(attempts_made, len(RETRY_STEPS_SECONDS) - 1)]
     wait_seconds = step_seconds * fraction
     if attempt.retry_after_seconds is not None:
         # The receiver knows best when it can take more, within a day.
         asked = min(attempt.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
         wait_seconds = max(wait_seconds, asked)
     return RetryAt(due_at=attempt.at + timedelta(seconds=wait_seconds))
+
+
+def _standard_step(attempts_made: int, elapsed: timedelta) -> int | None:
+    """The longest wait before the next attempt; None when there is none."""
+    if attempts_made >= ATTEMPTS_MAX:
+        return None
+    if attempts_made >= len(RETRY_STEPS_SECONDS):
+        return RETRY_STEPS_SECONDS[-1] if elapsed < RETRY_SPAN_MIN else None
+    return RETRY_STEPS_SECONDS[attempts_made]
+
+
+def _own_step(retry_seconds: tuple[int, ...], attempts_made: int) -> int | None:
+    # Whoever chose the steps chose their number: none is repeated to fill a span.
+    return retry_seconds[attempts_made - 1] if attempts_made <= len(retry_seconds) else None

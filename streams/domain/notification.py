@@ -26,6 +26,8 @@ class NotificationType(StrEnum):
     INVOICE_REOPENED = "invoice.reopened"
     INVOICE_EXPIRED = "invoice.expired"
     INVOICE_CANCELLED = "invoice.cancelled"
+    ENDPOINT_FAILING = "endpoint.failing"
+    ENDPOINT_DISABLED = "endpoint.disabled"
 
 
 TOLD_OF_NOTICE = {

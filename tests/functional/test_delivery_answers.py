@@ -33,20 +33,6 @@ async def test_every_status_is_recorded_with_its_answer(status: int) -> None:
     assert attempt.answer == ("" if status == 204 else "why")
 
 
-async def test_a_redirect_is_not_followed() -> None:
-    paths: list[str] = []
-
-    async def handler(request: web.Request) -> web.Response:
-        paths.append(request.path)
-        return web.Response(status=302, headers={"location": "/elsewhere"})
-
-    async with receiver(handler) as url:
-        attempt = await send_once(url)
-
-    assert attempt.status_code == 302
-    assert paths == ["/hook"]
-
-
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_in_seconds_is_kept_and_ignored_on_success(status: int) -> None:
     statuses = [status, 200]

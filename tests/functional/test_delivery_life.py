@@ -9,6 +9,7 @@ import pytest
 
 from streams.domain.delivery import Attempt, EndpointStatus
 from streams.domain.ids import EndpointId
+from streams.domain.signing import SigningKey
 from streams.messages import AttemptMade
 from tests.functional.test_delivery_world import (
     SECONDS_MAX,
@@ -50,8 +51,8 @@ async def test_a_changed_url_and_secret_hold_from_the_next_attempt_on() -> None:
     world.lanes.offer(a_delivery("a", 3))
     await world.settle()
 
-    assert world.sent[-1].url == "https://moved.example.com/"
-    assert world.sent[-1].secrets == [b"open new"]
+    assert world.sent[-1].target.url == "https://moved.example.com/"
+    assert world.sent[-1].target.keys == [SigningKey(b"open new")]
 
 
 async def test_a_new_url_is_another_server_which_has_to_prove_itself() -> None:

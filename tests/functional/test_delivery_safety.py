@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from connectors import address_guard
+from connectors.webhooks import WebhookSender
 from tests.functional.test_delivery_sender import (
     answer_ok,
     attempt_at,
     raw_receiver,
+    read_request,
     receiver,
     send_once,
     sender,
@@ -57,6 +62,14 @@ def certificate(folder: Path, *, host: str) -> Path:
     return path
 
 
+def tls_of(folder: Path, *, host: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server of that name speaks TLS with, and what a client that trusts it does."""
+    path = certificate(folder, host=host)
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(path)
+    return server_side, ssl.create_default_context(cafile=str(path))
+
+
 @pytest.mark.parametrize(
     ("host", "is_trusted", "status", "error"),
     [
@@ -68,14 +81,11 @@ def certificate(folder: Path, *, host: str) -> Path:
 async def test_a_certificate_must_be_trusted_and_name_the_host(
     tmp_path: Path, host: str, *, is_trusted: bool, status: int | None, error: str | None
 ) -> None:
-    path = certificate(tmp_path, host=host)
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_side.load_cert_chain(path)
-    trusting = ssl.create_default_context(cafile=str(path)) if is_trusted else None
+    server_side, trusting = tls_of(tmp_path, host=host)
 
     async with (
         raw_receiver(answer_ok, tls=server_side) as (_, port),
-        sender(ssl_context=trusting) as webhooks,
+        sender(ssl_context=trusting if is_trusted else None) as webhooks,
     ):
         attempt = await attempt_at(f"https://127.0.0.1:{port}/", webhooks)
 
@@ -100,10 +110,10 @@ async def test_a_receiver_that_does_not_speak_tls_is_named() -> None:
 
 
 class FakeDns(AbstractResolver):
-    """Answers with loopback, or with what it is told first."""
+    """Fails as it is told first, then answers with the next addresses, the last ones for ever."""
 
-    def __init__(self, *failures: OSError) -> None:
-        self.failures = list(failures)
+    def __init__(self, *failures: OSError, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
+        self.failures, self.addresses = list(failures), list(addresses)
         self.asked = 0
 
     async def resolve(
@@ -112,10 +122,12 @@ class FakeDns(AbstractResolver):
         self.asked += 1
         if self.failures:
             raise self.failures.pop()
+        found = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
         return [
             ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
+                hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
             )
+            for address in found.split()
         ]
 
     async def close(self) -> None:
@@ -139,6 +151,60 @@ async def test_no_connection_is_made_to_a_private_address(url: str) -> None:
 
     assert attempt.status_code is None
     assert attempt.error == "address_not_allowed"
+
+
+# For once 127.0.0.1 plays a public server, and 127.0.0.2 a private one.
+
+
+@asynccontextmanager
+async def public_and_private(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, dns: FakeDns
+) -> AsyncIterator[tuple[WebhookSender, int, list[str]]]:
+    """A guarded sender, a port of both servers, and which of them heard something."""
+    server_side, trusting = tls_of(folder, host="localhost")
+    heard: list[str] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(str(writer.get_extra_info("sockname")[0]))
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    monkeypatch.setattr(address_guard, "REFUSED_IPV4", (IPv4Network("127.0.0.2/32"),))
+    trusting.check_hostname = False  # names are not what this is about
+    guarded = sender(allow_private=False, resolver=dns, ssl_context=trusting)
+    every = "0.0.0.0"  # noqa: S104  # both addresses of loopback
+    async with raw_receiver(talk, tls=server_side, host=every) as (_, port), guarded as webhooks:
+        monkeypatch.setattr(address_guard, "PUBLIC_PORTS", (port,))
+        yield webhooks, port, heard
+
+
+async def test_a_name_that_moves_to_a_private_address_is_judged_again_at_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dns = FakeDns(addresses=["127.0.0.1", "127.0.0.2", "127.0.0.1 127.0.0.2", "127.0.0.1"])
+    async with public_and_private(tmp_path, monkeypatch, dns) as (webhooks, port, heard):
+        url = f"https://shop.example.com:{port}/"
+        attempts = [await attempt_at(url, webhooks) for _ in range(4)]
+
+    refused = "address_not_allowed"
+    assert [attempt.error for attempt in attempts] == [None, refused, refused, None]
+    assert [attempt.status_code for attempt in attempts] == [200, None, None, 200]
+    assert heard == ["127.0.0.1", "127.0.0.1"]
+
+
+async def test_an_address_is_judged_at_connecting_also_when_its_url_was_found_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with public_and_private(tmp_path, monkeypatch, FakeDns()) as (webhooks, port, heard):
+        before = await attempt_at(f"https://127.0.0.1:{port}/", webhooks)
+        monkeypatch.setattr(address_guard, "REFUSED_IPV4", (IPv4Network("127.0.0.0/8"),))
+        after = await attempt_at(f"https://127.0.0.1:{port}/", webhooks)
+
+    assert (before.status_code, after.status_code) == (200, None)
+    assert (after.error, after.address) == ("address_not_allowed", None)
+    assert heard == ["127.0.0.1"]
 
 
 async def test_an_unknown_host_is_named_and_asked_for_again_at_the_next_attempt() -> None:

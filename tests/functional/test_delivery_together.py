@@ -10,8 +10,10 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
 from agents.delivery import DeliveryLanes
-from connectors.webhooks import format_secret
+from connectors.signing import format_secret
 from streams.clock import system_clock
+from streams.domain.delivery import Target
+from streams.domain.signing import SigningKey
 from streams.messages import AttemptMade
 from tests.functional.test_delivery_sender import SECRET, raw_receiver, receiver, sender
 from tests.functional.test_delivery_world import SECONDS_MAX, a_delivery, an_endpoint
@@ -42,7 +44,7 @@ async def test_a_receiver_that_works_gets_everything_while_others_hang_and_refus
         async with receiver(works) as good, raw_receiver(hangs) as (bad, _), sender() as webhooks:
             lanes = DeliveryLanes(
                 send=webhooks.send,
-                open_secret=lambda _: [SECRET],
+                open_target=lambda endpoint: Target(url=endpoint.url, keys=[SigningKey(SECRET)]),
                 publish=publish,
                 clock=system_clock,
                 fraction=lambda: 0.5,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from agents.delivery import DeliveryLanes
 from agents.lane import Limits
-from streams.domain.delivery import Attempt, Delivery, Endpoint, EndpointStatus
+from streams.domain.delivery import Attempt, Delivery, Endpoint, EndpointStatus, Target
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
+from streams.domain.signing import SigningKey
 from streams.hints import Standings
 from streams.messages import AttemptMade
 
@@ -29,6 +30,11 @@ def an_endpoint(name: str, *, status: EndpointStatus = EndpointStatus.ENABLED) -
         created_at=START,
         updated_at=START,
     )
+
+
+def open_target(endpoint: Endpoint) -> Target:
+    key = SigningKey(f"open {endpoint.sealed_secret}".encode())
+    return Target(url=endpoint.url, keys=[key])
 
 
 def a_delivery(
@@ -91,8 +97,7 @@ class ManualTimer:
 class Sent:
     """One attempt under way; the test decides how it ends."""
 
-    url: str
-    secrets: Sequence[bytes]
+    target: Target
     webhook_id: str
     body: bytes
     traceparent: str | None
@@ -102,7 +107,9 @@ class Sent:
 
     @property
     def what(self) -> str:
-        return f"{self.url.split('/')[2].split('.')[0]}/{self.webhook_id.removeprefix('evt_')}"
+        return (
+            f"{self.target.url.split('/')[2].split('.')[0]}/{self.webhook_id.removeprefix('evt_')}"
+        )
 
 
 class World:
@@ -118,7 +125,7 @@ class World:
         self.changed = asyncio.Event()
         self.lanes = DeliveryLanes(
             send=self._send,
-            open_secret=lambda endpoint: [f"open {endpoint.sealed_secret}".encode()],
+            open_target=open_target,
             publish=self._publish,
             clock=self.time.now,
             fraction=lambda: 0.25,
@@ -133,8 +140,7 @@ class World:
     async def _send(
         self,
         *,
-        url: str,
-        secrets: Sequence[bytes],
+        target: Target,
         webhook_id: str,
         body: bytes,
         traceparent: str | None,
@@ -142,7 +148,7 @@ class World:
     ) -> Attempt:
         ending: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
         now = self.time.now()
-        self.sent.append(Sent(url, secrets, webhook_id, body, traceparent, number, ending, now))
+        self.sent.append(Sent(target, webhook_id, body, traceparent, number, ending, now))
         self.changed.set()
         return await ending
 
@@ -213,6 +219,7 @@ async def prove(world: World, *endpoints: str) -> None:
 
 async def test_an_attempt_is_made_as_the_delivery_says_and_told_to_the_log() -> None:
     world = await a_world("a")
+    world.lanes.set_endpoint(replace(an_endpoint("a"), retry_seconds=(60, 600)))
     delivery = replace(a_delivery("a", 1), traceparent="00-trace", round=2)
 
     world.lanes.offer(delivery)
@@ -223,8 +230,8 @@ async def test_an_attempt_is_made_as_the_delivery_says_and_told_to_the_log() -> 
     await world.end("a/1", status=503)
 
     sent = world.sent[0]
-    assert sent.url == "https://a.example.com/"
-    assert sent.secrets == [b"open sealed a"]
+    assert sent.target.url == "https://a.example.com/"
+    assert sent.target.keys == [SigningKey(b"open sealed a")]
     assert sent.webhook_id == "evt_1"
     assert sent.body == '{"名":1}'.encode()
     assert sent.traceparent == "00-trace"
@@ -238,6 +245,9 @@ async def test_an_attempt_is_made_as_the_delivery_says_and_told_to_the_log() -> 
             fraction=0.25,
             first_attempt_at=START,
             round=2,
+            endpoint_id=EndpointId("a"),
+            created_at=START,
+            retry_seconds=(60, 600),
         )
     ]
     assert world.observed == [(delivery, attempt)]

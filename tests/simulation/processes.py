@@ -141,4 +141,4 @@ class FakeLanes:
 
     def _is_enabled(self, endpoint_id: EndpointId) -> bool:
         endpoint = self.endpoints.get(endpoint_id)
-        return endpoint is not None and endpoint.status is EndpointStatus.ENABLED
+        return endpoint is not None and endpoint.effective_status is EndpointStatus.ENABLED

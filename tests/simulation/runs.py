@@ -8,6 +8,7 @@ from itertools import chain
 
 from streams.domain.notification import Notification
 from streams.happenings import (
+    EndpointTold,
     InvoiceChanged,
     NoticeHeld,
 )
@@ -48,4 +49,5 @@ def feed(story: Story) -> list[Notification]:
     """Everything that history says was told, repeats included."""
     decided = [change.notifications for change in changes(story)]
     unmatched = [message.notifications for message in held(story)]
-    return list(chain.from_iterable(decided + unmatched))
+    of_endpoints = [m.notifications for m in said(story.world.log.all("history"), EndpointTold)]
+    return list(chain.from_iterable(decided + unmatched + of_endpoints))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import orjson
 import pytest
 
 from streams.domain.delivery import DeliveryStatus
+from streams.domain.health import Health
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId, delivery_id, notification_id
 from streams.domain.notification import TOLD_OF_NOTICE, Notification, NotificationType
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
 )
+from streams.messages import HealthSet
 from tests.simulation.runs import EXACTLY_ONCE, RUNS, changes, feed, lived
 from tests.simulation.story import Story, endpoint_id
 from tests.step_builders import said, told
@@ -23,6 +26,8 @@ TOLD_BY_THE_TIME = {
     NotificationType.INVOICE_REOPENED,
     NotificationType.INVOICE_EXPIRED,
 }
+OF_ENDPOINTS = {NotificationType.ENDPOINT_FAILING, NotificationType.ENDPOINT_DISABLED}
+"""They go to all endpoints but the one that they are about."""
 UNMATCHED = NotificationType.PAYMENT_UNMATCHED
 
 
@@ -70,7 +75,11 @@ def test_every_notification_is_delivered_or_pending_at_the_lasting_endpoint(run:
 
     received = {delivery.delivery_id for delivery in story.world.received}
     pending = {row.delivery_id for row in story.world.deliveries.values()}
-    wanted = {delivery_id(one.notification_id, main_endpoint(one)) for one in on_the_way(story)}
+    wanted = {
+        delivery_id(one.notification_id, main_endpoint(one))
+        for one in on_the_way(story)
+        if one.type not in OF_ENDPOINTS
+    }
     assert wanted - received - pending == set()
 
 
@@ -105,6 +114,32 @@ def test_nothing_is_pending_without_its_endpoint(run: str) -> None:
 
     known = {endpoint.endpoint_id for row in story.world.endpoints.values() for endpoint in row}
     assert {row.endpoint_id for row in story.world.deliveries.values()} <= known
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_directory_knows_what_the_step_knows_of_every_endpoint(run: str) -> None:
+    story = lived(run)
+
+    in_directory = {
+        row.endpoint_id: row.health for row in said(story.world.log.all("directory"), HealthSet)
+    }
+    for row in story.world.endpoints.values():
+        for endpoint in row:
+            health = in_directory.get(endpoint.endpoint_id, Health())
+            seen = endpoint.with_health(health)
+            assert seen.effective_status is endpoint.effective_status
+
+
+def test_endpoints_that_are_gone_are_told_to_the_others_and_never_to_themselves() -> None:
+    told = [
+        (delivery.endpoint_id, orjson.loads(delivery.body)["data"]["endpoint"]["id"])
+        for run in RUNS
+        for delivery in lived(run).world.received
+        if delivery.notification_type in OF_ENDPOINTS
+    ]
+
+    assert told
+    assert [to for to, about in told if to == about] == []
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -86,7 +86,8 @@ class World:
 
     def turn(self) -> None:
         """Let one process do one thing, and perhaps crash it; some seconds go by."""
-        self.now += timedelta(seconds=self.random.randrange(SECONDS_PER_TURN_MAX))
+        seconds = self.random.randrange(SECONDS_PER_TURN_MAX)
+        self.now += timedelta(seconds=seconds, microseconds=1)  # no two attempts are one
         process = self.random.choice(self._processes)
         if self.is_unwell and self.random.random() < self.crashes_per_turn:
             self.crash_count += 1
@@ -158,6 +159,7 @@ class World:
             fraction=self.random.random(),
             first_attempt_at=delivery.first_attempt_at or self.now,
             round=delivery.round,
+            endpoint_id=delivery.endpoint_id,
         )
 
     def _offer_again(self) -> None:

@@ -14,6 +14,7 @@ from tests.message_builders import (
     a_notice_accepted,
     a_notice_held,
     a_quarantined,
+    an_endpoint_told,
     an_invoice_changed,
 )
 
@@ -36,6 +37,7 @@ AGAIN = a_delivery(number_of_round=1)
         (a_deliveries_started(deliveries=(a_delivery(), AGAIN)), {AGAIN.delivery_id}),
         (a_delivery_attempted(), set()),
         (a_delivery_attempted(number_of_round=1), {a_delivery().delivery_id}),
+        (an_endpoint_told(), {MERCHANT}),
         (a_notice_accepted(), set()),
         (a_quarantined(), set()),
     ],

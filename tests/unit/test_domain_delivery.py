@@ -6,9 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.domain.delivery import (
     ATTEMPTS_MAX,
+    OWN_RETRIES_MAX,
+    OWN_RETRY_SECONDS_MAX,
     RETRY_AFTER_SECONDS_MAX,
     RETRY_SPAN_MIN,
     RETRY_STEPS_SECONDS,
@@ -47,13 +51,19 @@ def test_patterns_cover_the_types_that_they_name(
 
 
 def verdict(
-    attempt: Attempt, *, made: int = 1, elapsed: timedelta = timedelta(0), fraction: float = 0.5
+    attempt: Attempt,
+    *,
+    made: int = 1,
+    elapsed: timedelta = timedelta(0),
+    fraction: float = 0.5,
+    own: tuple[int, ...] = (),
 ) -> Verdict:
     return after_attempt(
         attempt,
         attempts_made=made,
         first_attempt_at=attempt.at - elapsed,
         fraction=fraction,
+        retry_seconds=own,
     )
 
 
@@ -125,3 +135,60 @@ def test_a_slow_schedule_is_made_to_its_last_step() -> None:
 def test_bad_luck_with_the_jitter_does_not_retry_for_ever() -> None:
     assert isinstance(verdict(FAILED, made=ATTEMPTS_MAX - 1), RetryAt)
     assert verdict(FAILED, made=ATTEMPTS_MAX) == GivenUp()
+
+
+# --- an endpoint's own schedule
+
+
+@pytest.mark.parametrize(("made", "step"), [(1, 60), (2, 600), (3, 3_600)])
+def test_an_own_step_is_drawn_from_as_a_whole(made: int, step: int) -> None:
+    own = (60, 600, 3_600)
+
+    assert verdict(FAILED, made=made, own=own, fraction=0.0) == retry_in(0)
+    assert verdict(FAILED, made=made, own=own, fraction=0.5) == retry_in(step / 2)
+
+
+def test_an_own_schedule_ends_with_its_last_step_however_little_time_has_passed() -> None:
+    assert verdict(FAILED, made=4, own=(60, 600, 3_600)) == GivenUp()
+    assert verdict(FAILED, made=2, own=(5,), elapsed=MOMENT) == GivenUp()
+
+
+def test_an_own_schedule_is_made_to_its_last_step_however_much_time_has_passed() -> None:
+    assert isinstance(verdict(FAILED, made=3, own=(9,) * 3, elapsed=RETRY_SPAN_MIN * 9), RetryAt)
+
+
+def test_an_own_schedule_changes_nothing_of_what_an_answer_says() -> None:
+    assert verdict(an_attempt(), own=(60,)) == Delivered()
+    assert verdict(an_attempt(status_code=410), made=9, own=(60,)) == EndpointGone(due_at=NOW)
+    asked = replace(FAILED, retry_after_seconds=10**9)
+    assert verdict(asked, own=(60,)) == retry_in(RETRY_AFTER_SECONDS_MAX)
+    assert verdict(asked, made=2, own=(60,)) == GivenUp()
+
+
+schedules = st.lists(st.integers(1, OWN_RETRY_SECONDS_MAX), max_size=OWN_RETRIES_MAX).map(tuple)
+
+
+@given(schedules, st.lists(st.floats(0, 1, exclude_max=True), min_size=ATTEMPTS_MAX, max_size=99))
+def test_any_schedule_ends_and_never_waits_longer_than_its_step(
+    own: tuple[int, ...], fractions: list[float]
+) -> None:
+    at = NOW
+    for made, fraction in enumerate(fractions, start=1):
+        said = after_attempt(
+            replace(FAILED, number=made, at=at),
+            attempts_made=made,
+            first_attempt_at=NOW,
+            fraction=fraction,
+            retry_seconds=own,
+        )
+        if isinstance(said, GivenUp):
+            break
+        assert isinstance(said, RetryAt)
+        steps = own or RETRY_STEPS_SECONDS[1:]
+        step = timedelta(seconds=steps[min(made, len(steps)) - 1])
+        assert at <= said.due_at <= at + step
+        at = said.due_at
+    if own:
+        assert made == len(own) + 1
+    else:
+        assert made == ATTEMPTS_MAX or (made >= STEPS and at - NOW >= RETRY_SPAN_MIN)

@@ -82,10 +82,10 @@ def test_what_is_pending_for_a_removed_endpoint_is_dropped_and_nothing_else() ->
     assert [record.topic for record in result.records] == ["notifications", "directory"]
 
 
-def test_a_removed_endpoint_leaves_the_directory(desk: Desk) -> None:
+def test_what_was_known_of_a_removed_endpoint_leaves_the_directory(desk: Desk) -> None:
     gone = desk.read(REMOVED).records[-1]
 
-    assert (gone.topic, gone.key, gone.value) == ("directory", ENDPOINT.encode(), b"")
+    assert (gone.topic, gone.key, gone.value) == ("directory", b"ep_test:health", b"")
 
 
 def test_a_replayed_removal_drops_again_what_is_still_there(desk: Desk) -> None:

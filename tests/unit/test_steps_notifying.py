@@ -13,12 +13,8 @@ from streams.domain.delivery import (
     EndpointStatus,
 )
 from streams.happenings import DeliveriesStarted
-from streams.messages import (
-    EndpointSet,
-    ResendRequested,
-)
+from streams.messages import ResendRequested
 from tests.builders import (
-    ENDPOINT,
     MERCHANT,
     NOW,
     an_endpoint,
@@ -27,7 +23,6 @@ from tests.notifying_desk import (
     BAD,
     DELIVERY,
     GONE,
-    KEY,
     OK,
     OTHER,
     SECOND,
@@ -118,6 +113,18 @@ def test_when_the_schedule_is_used_up_the_delivery_has_failed(desk: Desk) -> Non
     assert (ended(result).status, ended(result).reason) == (DeliveryStatus.FAILED, None)
 
 
+def test_an_endpoints_own_schedule_holds_as_it_was_at_the_attempt(desk: Desk) -> None:
+    own = (60, 600)
+
+    first = desk.read(replace(made(BAD), retry_seconds=own))
+    (waits,) = desk.pending
+    last = desk.read(replace(made(replace(BAD, number=3)), retry_seconds=own))
+
+    assert waits.due_at == NOW + 30 * SECOND
+    assert ended(first).next_attempt_at == waits.due_at
+    assert (ended(last).status, desk.pending) == (DeliveryStatus.FAILED, [])
+
+
 @pytest.mark.parametrize("attempt", [OK, BAD, GONE, replace(BAD, number=ATTEMPTS_MAX)])
 def test_a_replayed_attempt_says_the_same_again_and_changes_nothing(
     desk: Desk, attempt: Attempt
@@ -171,38 +178,3 @@ def test_an_attempt_of_an_earlier_round_changes_nothing(desk: Desk, attempt: Att
 
     assert desk.pending == [again]
     assert ended(result).round == 0
-
-
-# --- 410
-
-
-def test_410_disables_the_endpoint_everywhere_and_the_delivery_waits(desk: Desk) -> None:
-    gone = replace(GONE, at=NOW + SECOND)
-
-    result = desk.read(made(gone))
-
-    disabled = replace(an_endpoint(), status=EndpointStatus.DISABLED, updated_at=NOW + SECOND)
-    assert desk.endpoints == {KEY: (disabled,)}
-    assert desk.lanes.endpoints == {ENDPOINT: disabled}
-    assert messages(result.records)[1:] == [EndpointSet(endpoint=disabled)]
-    assert [(row.attempts, row.due_at) for row in desk.pending] == [(1, NOW + SECOND)]
-    assert ended(result).status is DeliveryStatus.RETRYING
-
-
-def test_a_person_who_changed_the_endpoint_since_is_not_overruled(desk: Desk) -> None:
-    mended = replace(an_endpoint(url="https://new.example"), updated_at=NOW + SECOND)
-    desk.read(EndpointSet(endpoint=mended))
-
-    result = desk.read(made(GONE))
-
-    assert desk.endpoints == {KEY: (mended,)}
-    assert len(result.records) == 1
-
-
-def test_410_for_a_delivery_that_is_over_disables_nothing(desk: Desk) -> None:
-    desk.read(made(OK))
-
-    result = desk.read(made(GONE))
-
-    assert desk.endpoints == {KEY: (an_endpoint(),)}
-    assert len(result.records) == 1

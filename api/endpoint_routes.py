@@ -1,0 +1,72 @@
+"""The calls about webhook endpoints."""
+
+from __future__ import annotations
+
+from api import endpoint_answers as shown
+from api import endpoints, requests
+from api.answers import PingShown
+from api.call import ID, Body, Who, declare, post_once
+
+ENDPOINT = f"/v1/endpoints/{{endpoint_id:{ID}}}"
+
+ENDPOINT_ROUTES = (
+    post_once(
+        "/v1/endpoints",
+        endpoints.create_endpoint,
+        "Register a webhook endpoint; its secret is shown once",
+        who=Who.MERCHANT,
+        body=requests.EndpointRequest,
+        answers={201: shown.EndpointWithSecret},
+    ),
+    declare(
+        "GET",
+        "/v1/endpoints",
+        endpoints.list_endpoints,
+        "List endpoints, oldest first",
+        who=Who.MERCHANT,
+        query=requests.PageQuery,
+        answers={200: shown.EndpointsPage},
+    ),
+    declare(
+        "GET",
+        ENDPOINT,
+        endpoints.get_endpoint,
+        "Show an endpoint",
+        who=Who.MERCHANT,
+        answers={200: shown.EndpointShown},
+    ),
+    declare(
+        "PATCH",
+        ENDPOINT,
+        endpoints.change_endpoint,
+        "Change an endpoint; disabled, it collects, and enabled again it resumes",
+        who=Who.MERCHANT,
+        body=requests.EndpointPatch,
+        body_kind=Body.JSON,
+        answers={200: shown.EndpointShown},
+    ),
+    declare(
+        "DELETE",
+        ENDPOINT,
+        endpoints.delete_endpoint,
+        "Remove an endpoint; what is pending for it ends as failed",
+        who=Who.MERCHANT,
+        answers={204: None},
+    ),
+    post_once(
+        f"{ENDPOINT}/ping",
+        endpoints.ping_endpoint,
+        "Send a signed endpoint.ping and tell what came of it",
+        who=Who.MERCHANT,
+        body=requests.Nothing,
+        answers={200: PingShown},
+    ),
+    post_once(
+        f"{ENDPOINT}/rotate-secret",
+        endpoints.rotate_secret,
+        "Make a new secret, which is shown once; the old ones sign on until their time",
+        who=Who.MERCHANT,
+        body=requests.RotateRequest,
+        answers={200: shown.EndpointWithSecret},
+    ),
+)

@@ -1,0 +1,144 @@
+"""`keshikomi certify`: attacks a merchant's staging receiver and says what it got right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.address_guard import parse_url
+from connectors.signing import parse_secret
+from ops.certify_attacks import Attack, Plan
+from ops.certify_sending import Answer, Sender, sender_to
+from streams.clock import Clock
+from streams.domain.delivery import SUCCESS
+
+QUICK_SECONDS = 2.0
+"""An answer that takes longer waited for work; at 15 s it would be a failure."""
+SLOW_BODY_SECONDS = 3.0
+MS_PER_SECOND = 1_000
+REDIRECTS, REFUSALS, GONE = range(300, 400), range(400, 500), 410
+
+ALWAYS_ANSWER = "Answer every request, whatever is in it; one without an answer is tried again."
+NO_REDIRECT = "A redirect is not followed and counts as a failure: register the final URL."
+NOT_GONE = "410 switches the endpoint off: answer it only when you want no more webhooks."
+AT_ONCE = "Store the webhook, answer, and work on it afterwards: after 15 s it counts as failed."
+NO_CRASH = "This is no fault of yours: answer 401, and let nobody be woken by a 500."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certification:
+    """Where the receiver is and what signs for it; private addresses only where allowed."""
+
+    url: str
+    secret: str = field(repr=False)
+    old_secret: str | None = field(default=None, repr=False)
+    allow_private: bool = False
+    quick_seconds: float = QUICK_SECONDS
+    slow_body_seconds: float = SLOW_BODY_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one attack met, and what to do about it where that is wrong."""
+
+    name: str
+    is_right: bool
+    met: str
+    advice: str = ""
+
+    def line(self) -> str:
+        """The finding for people."""
+        word = "right" if self.is_right else "WRONG"
+        return f"{word}  {self.name}: {self.met}" + (f". {self.advice}" if self.advice else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All findings; `to_look_at` is what only the merchant can see."""
+
+    findings: Sequence[Finding]
+    to_look_at: Sequence[str]
+    is_complete: bool = True
+    """Whether all attacks were made; they end with the first when even that is not taken."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether everything that can be seen from outside is right."""
+        return self.is_complete and all(finding.is_right for finding in self.findings)
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        told = [finding.line() for finding in self.findings]
+        if not self.is_complete:
+            return [*told, "", "Stopped: while genuine webhooks fail, nothing else means anything."]
+        wrong = sum(not finding.is_right for finding in self.findings)
+        look = [
+            "Only you can see whether, in your shop:",
+            *(f"  - {one}" for one in self.to_look_at),
+        ]
+        return [*told, "", f"{wrong} wrong of {len(told)}", "", *look]
+
+
+async def certify(asked: Certification, *, clock: Clock) -> Report:
+    """Make every attack, one after the other.
+
+    Raises:
+        Malformed: the URL or a secret cannot be used.
+    """
+    url = parse_url(asked.url, allow_private=asked.allow_private)
+    old_secret = parse_secret(asked.old_secret) if asked.old_secret else None
+    plan = Plan(secret=parse_secret(asked.secret), old_secret=old_secret, at=clock())
+    findings: list[Finding] = []
+    async with sender_to(
+        url, allow_private=asked.allow_private, slow_seconds=asked.slow_body_seconds
+    ) as sender:
+        for attack in plan.attacks:
+            answers = await _make(sender, attack, clock)
+            findings.append(_judge(attack, answers, asked.quick_seconds))
+            if len(findings) == 1 and answers[0].status not in SUCCESS:
+                return Report(findings=findings, to_look_at=(), is_complete=False)
+    return Report(findings=findings, to_look_at=plan.to_look_at)
+
+
+async def _make(sender: Sender, attack: Attack, clock: Clock) -> list[Answer]:
+    if attack.is_at_once:
+        now = int(clock().timestamp())
+        return await asyncio.gather(*(sender.send(make(now)) for make in attack.requests))
+    return [await sender.send(make(int(clock().timestamp()))) for make in attack.requests]
+
+
+def _judge(attack: Attack, answers: Sequence[Answer], quick_seconds: float) -> Finding:
+    """One wrong answer of several makes the attack's finding; the first is told."""
+    for number, answer in enumerate(answers, 1):
+        advice = _fault(attack, answer, quick_seconds)
+        if advice:
+            which = f"request {number} of {len(answers)} " if len(answers) > 1 else ""
+            return Finding(
+                name=attack.name, is_right=False, met=f"{which}{_met(answer)}", advice=advice
+            )
+    slowest = max(answers, key=lambda answer: answer.seconds)
+    return Finding(name=attack.name, is_right=True, met=_met(slowest))
+
+
+def _met(answer: Answer) -> str:
+    took = f"{answer.seconds * MS_PER_SECOND:.0f} ms"
+    if answer.status is None:
+        return f"got no answer ({answer.failure}, after {took})"
+    return f"got {answer.status} after {took}"
+
+
+def _fault(attack: Attack, answer: Answer, quick_seconds: float) -> str:
+    """What to do about an answer; nothing where it is right."""
+    status = answer.status
+    if status is None:
+        return ALWAYS_ANSWER
+    if status in REDIRECTS:
+        return NO_REDIRECT
+    if status == GONE:
+        return NOT_GONE
+    if attack.must_take and status not in SUCCESS:
+        return attack.advice
+    if not attack.must_take and status not in REFUSALS:
+        return attack.advice if status in SUCCESS else NO_CRASH
+    return AT_ONCE if answer.seconds > quick_seconds else ""
