@@ -117,7 +117,7 @@ async def test_what_was_appended_is_readable_when_the_call_returns(engine: Engin
         await engine.appender.append([a_record(key=f"k{n}", value=str(n))])
         return n in numbers(engine, "notices")
 
-    assert all(await asyncio.gather(*(append(n) for n in range(20))))
+    assert all(await asyncio.gather(*(append(n) for n in range(5))))
 
 
 @pytest.mark.parametrize("mode", ["unit", "plain"])
