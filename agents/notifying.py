@@ -93,7 +93,7 @@ class _Notifier:
                 notification_id=notification.notification_id,
                 notification_type=notification.type,
                 body=notification.body,
-                created_at=envelope.now,
+                created_at=notification.at,  # as a replay finds it, unlike the time of this record
                 due_at=envelope.now,
                 traceparent=envelope.traceparent,
             )

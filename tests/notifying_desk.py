@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agents.notifying import notifying
 from agents.step import Result
@@ -68,10 +68,11 @@ class Desk:
         for endpoint in endpoints:
             self.read(EndpointSet(endpoint=endpoint))
 
-    def read(self, message: object, *, traceparent: str = "") -> Result:
-        return self._step(
-            an_envelope(message, key=KEY, topic="notifications", traceparent=traceparent)
+    def read(self, message: object, *, traceparent: str = "", now: datetime = NOW) -> Result:
+        envelope = an_envelope(
+            message, key=KEY, topic="notifications", traceparent=traceparent, now=now
         )
+        return self._step(envelope)
 
     @property
     def pending(self) -> list[Delivery]:

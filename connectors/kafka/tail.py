@@ -44,6 +44,8 @@ class KafkaTail:
         self._asked: tuple[AIOKafkaConsumer, AIOKafkaAdminClient] | None = None
         self._asking = asyncio.Lock()
         self._followed: TopicPartition | None = None
+        self._next = 0
+        """The offset behind what was fetched last."""
         self._ahead: list[Any] = []
         self._untaken: tuple[float, datetime | None] | None = None
 
@@ -53,8 +55,9 @@ class KafkaTail:
         """Durable records from `offset` on; none when at the end."""
         place = TopicPartition(topic, partition)
         async with self._reader() as consumer:
-            self._followed = place
             records = await self._read(consumer, place, offset, limit)
+            self._followed = place
+            self._next = records[-1].offset + 1 if records else offset
         return [_fetched(record) for record in records]
 
     async def end(self, topic: str, partition: int) -> int:
@@ -81,9 +84,11 @@ class KafkaTail:
 
     async def _look_ahead(self, place: TopicPartition) -> None:
         async with self._reader() as consumer:
-            if place in consumer.assignment():
-                got = await consumer.getmany(place, timeout_ms=POLL_MS)
-                self._ahead += got.get(place, [])
+            if place not in consumer.assignment():  # another errand had the client meanwhile
+                consumer.assign([place])
+                consumer.seek(place, self._next)
+            got = await consumer.getmany(place, timeout_ms=POLL_MS)
+            self._ahead += got.get(place, [])
 
     async def untaken_since(self) -> datetime | None:
         """The log time of the oldest record that a step before history has yet to take."""

@@ -178,3 +178,17 @@ def test_an_attempt_of_an_earlier_round_changes_nothing(desk: Desk, attempt: Att
 
     assert desk.pending == [again]
     assert ended(result).round == 0
+
+
+def test_what_is_told_again_later_was_made_at_the_same_time() -> None:
+    """Lists are kept by it: a crash on the way here must not show a delivery twice."""
+    desk = Desk(an_endpoint())
+    first = desk.read(TOLD)
+    desk.read(made(OK))
+    again = desk.read(TOLD, now=NOW + SECOND)
+
+    (before,), (after,) = (messages(result.records) for result in (first, again))
+    assert isinstance(before, DeliveriesStarted)
+    assert isinstance(after, DeliveriesStarted)
+    assert before.deliveries[0].delivery_id == after.deliveries[0].delivery_id
+    assert before.deliveries[0].created_at == after.deliveries[0].created_at
