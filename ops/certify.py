@@ -11,13 +11,13 @@ from connectors.signing import parse_secret
 from ops.certify_attacks import Attack, Plan
 from ops.certify_sending import Answer, Sender, sender_to
 from streams.clock import Clock
-from streams.domain.delivery import SUCCESS
+from streams.domain.delivery import GONE, SUCCESS
 
 QUICK_SECONDS = 2.0
 """An answer that takes longer waited for work; at 15 s it would be a failure."""
 SLOW_BODY_SECONDS = 3.0
 MS_PER_SECOND = 1_000
-REDIRECTS, REFUSALS, GONE = range(300, 400), range(400, 500), 410
+REDIRECTS, REFUSALS = range(300, 400), range(400, 500)
 
 ALWAYS_ANSWER = "Answer every request, whatever is in it; one without an answer is tried again."
 NO_REDIRECT = "A redirect is not followed and counts as a failure: register the final URL."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -64,43 +64,35 @@ async def is_refused_politely(made: World) -> None:
         assert int(headers["retry-after"]) >= 1
 
 
-async def test_a_killed_broker_loses_nothing(made: World, broker: KafkaServer) -> None:
-    async def is_killed() -> None:
-        broker.kill()
+async def without_the_broker(
+    made: World, what: str, seconds: float, *, go: Callable[[], None], come: Callable[[], None]
+) -> None:
+    """The broker goes and comes back after so many seconds; what was accepted must be told."""
+
+    async def is_away() -> None:
+        go()
         await pause(PROBE_AFTER_SECONDS)
         await is_refused_politely(made)
-        await pause(SCALE.broker_down - PROBE_AFTER_SECONDS)
-        await asyncio.to_thread(broker.start)
-        await asyncio.to_thread(broker.wait_usable)
+        await pause(seconds - PROBE_AFTER_SECONDS)
+        await asyncio.to_thread(come)
 
-    story = await suffer(
-        made,
-        f"broker killed, back after {SCALE.broker_down:g} s",
-        is_killed,
-        seconds=SCALE.broker_down + AFTER_SECONDS,
-        rate=RATE,
-    )
+    story = await suffer(made, what, is_away, seconds=seconds + AFTER_SECONDS, rate=RATE)
 
     assert story.wrong == []
+
+
+async def test_a_killed_broker_loses_nothing(made: World, broker: KafkaServer) -> None:
+    def begin_again() -> None:
+        broker.start()
+        broker.wait_usable()
+
+    what = f"broker killed, back after {SCALE.broker_down:g} s"
+    await without_the_broker(made, what, SCALE.broker_down, go=broker.kill, come=begin_again)
 
 
 async def test_a_frozen_broker_loses_nothing(made: World, broker: KafkaServer) -> None:
-    async def is_frozen() -> None:
-        broker.freeze()
-        await pause(PROBE_AFTER_SECONDS)
-        await is_refused_politely(made)
-        await pause(SCALE.broker_frozen - PROBE_AFTER_SECONDS)
-        broker.thaw()
-
-    story = await suffer(
-        made,
-        f"broker frozen for {SCALE.broker_frozen:g} s",
-        is_frozen,
-        seconds=SCALE.broker_frozen + AFTER_SECONDS,
-        rate=RATE,
-    )
-
-    assert story.wrong == []
+    what = f"broker frozen for {SCALE.broker_frozen:g} s"
+    await without_the_broker(made, what, SCALE.broker_frozen, go=broker.freeze, come=broker.thaw)
 
 
 async def test_without_cassandra_and_redis_merchants_are_told(

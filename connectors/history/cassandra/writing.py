@@ -102,6 +102,7 @@ async def store(session: Session, stretches: Stretches, batch: Sequence[Archived
     until then no feed shows them.
     """
     each = [(archived, project([archived])) for archived in batch]
+    events = [row for _, rows in each for row in rows.events]
     deliveries = await standings(session, [row for _, rows in each for row in rows.deliveries])
     writes: list[Request] = []
     wanted: set[tuple[str, str, int]] = set()
@@ -109,10 +110,10 @@ async def store(session: Session, stretches: Stretches, batch: Sequence[Archived
         writes += _writes(archived, rows, wanted)
     writes += _invoice_writes([row for _, rows in each for row in rows.invoices], wanted)
     writes += _delivery_writes(deliveries, wanted)
-    writes += await feed_writes(session, [row for _, rows in each for row in rows.events], wanted)
+    writes += await feed_writes(session, events, wanted)
     await session.together(by_partition(stretches.missing(wanted) + writes))
     stretches.written(wanted)
-    await session.many(_ends([row for _, rows in each for row in rows.events]))
+    await session.many(_ends(events))
     await session.many((_ARCHIVED, (*row, row[2])) for row in project_archived(batch))
 
 
