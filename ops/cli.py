@@ -21,7 +21,7 @@ from ops.check import check as find_faults
 from ops.engines import existing
 from ops.engines import setup as make_everything
 from ops.keys import with_keys
-from ops.logs import configure
+from ops.logs import configure, write_out
 from ops.metrics_files import is_shared, name_process, serve_metrics
 from ops.quarantine import as_json, find, line, page, retry, rows, summary
 from ops.settings import FLAGS, BadSettings, Settings, from_environment
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str) -> None:
+    write_out()  # what we say of the end comes after what led to it
     sys.stderr.write(f"keshikomi: {text}\n")  # in one piece: log lines may come beside it
 
 
