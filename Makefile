@@ -8,9 +8,10 @@ SHELL := /bin/sh
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that share nothing run in so many processes; those with real servers, and their times, in one.
+# Tests run in so many processes, each with servers of its own, a file in one of them; those that put
+# the machine under load run alone, one after the other.
 JOBS ?= 2
-SMALL := tests/architecture tests/unit tests/simulation tests/functional
+ALONE := tests/faults tests/integration/test_kafka_moves.py
 STAMP := .venv/.set-up
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	--generate-hashes --no-emit-index-url --python-version 3.11
@@ -34,14 +35,15 @@ check: lint ## Format, lint, types, layers, house rules and unit tests: under a 
 
 test: lint ## Everything that `check` does, every other test, and the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n $(JOBS) --cov --cov-report= -o cache_dir=.pytest_cache/small $(SMALL)
-	$(BIN)/pytest --cov --cov-append --cov-report= -o cache_dir=.pytest_cache/real $(SMALL:%=--ignore=%)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report= \
+		-o cache_dir=.pytest_cache/shared $(ALONE:%=--ignore=%)
+	$(BIN)/pytest --cov --cov-append --cov-report= -o cache_dir=.pytest_cache/alone $(ALONE)
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='streams/domain/*' --fail-under=100
-	@cat .pytest_cache/small/skipped.txt .pytest_cache/real/skipped.txt
+	@cat .pytest_cache/shared/skipped.txt .pytest_cache/alone/skipped.txt
 
 faults: $(STAMP) ## The faults of `make test` at their full length, with figures: nine minutes
-	FAULTS=full $(BIN)/pytest -s tests/faults tests/integration/test_kafka_moves.py
+	FAULTS=full $(BIN)/pytest -s $(ALONE)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -50,7 +52,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP) ## Measure this machine; ENGINE=real: Kafka, Cassandra and Redis beside the files
-	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded)
+	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded) --report build/bench.md
 
 lock: $(STAMP) ## Resolve the dependencies of pyproject.toml again, newest within its cooldown
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock

@@ -180,7 +180,7 @@ class EventsPage:
     """A page of the feed, oldest first.
 
     `next` is where to go on, also when there is nothing new yet. Before `complete_up_to` nothing
-    more will come.
+    more will come; it is null while nobody knows, as when the log cannot be asked.
     """
 
     data: list[EventShown]

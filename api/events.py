@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 import orjson
@@ -10,12 +11,15 @@ from api.call import Answer, Call, answer
 from api.errors import not_found
 from api.ports import ApiPorts
 from api.requests import EventsQuery, Nothing
+from streams.domain.errors import Unavailable
 from streams.domain.ids import MerchantId, NotificationId
 from streams.ports import EventRow
 from streams.topics import HISTORY
 
 SETTLING_TIME = timedelta(seconds=1)
 """A record's time is taken a moment before the record can be seen."""
+
+logger = logging.getLogger(__name__)
 
 
 async def list_events(call: Call[None, EventsQuery]) -> Answer:
@@ -62,12 +66,17 @@ async def get_event(call: Call[None, Nothing]) -> Answer:
 async def _complete_up_to(ports: ApiPorts, merchant_id: MerchantId) -> datetime | None:
     """Before this time nothing more will come: not from history, nor from the steps before it.
 
-    The steps are asked first: what they took by then is in history's topic already.
+    The steps are asked first: what they took by then is in history's topic already. While the log
+    cannot be asked nobody knows the time, and the feed goes on without it.
     """
     now = ports.clock()
-    untaken_since = await ports.tail.untaken_since()
     partition = ports.tail.partition_of(HISTORY.name, merchant_id.encode())
-    end = await ports.tail.end(HISTORY.name, partition)
+    try:
+        untaken_since = await ports.tail.untaken_since()
+        end = await ports.tail.end(HISTORY.name, partition)
+    except Unavailable as error:
+        logger.warning("a page of the feed has no `complete_up_to`: %s", error)
+        return None
     archived_to, archived_at = await ports.history.archived_to(HISTORY.name, partition)
     complete = now - SETTLING_TIME if archived_to >= end else archived_at
     if complete is None or untaken_since is None:

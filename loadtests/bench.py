@@ -1,11 +1,13 @@
 """Measures the whole product on this machine, and checks after each phase that it told the truth.
 
-    python -m loadtests.bench [--engine embedded|real] [--quick] [--only PHASE ...] [--json FILE]
+    python -m loadtests.bench [--engine embedded|real] [--alone] [--quick] [--only PHASE ...]
+        [--json FILE] [--report FILE]
 
 The product runs as `keshikomi up` in a temporary directory, the receiver of its webhooks in a
 process of its own, the generator in this one; all share the cores of this machine, and nothing
 leaves it. With `--engine real` so do a Kafka broker, a Cassandra node and a Redis, which are
-started for each phase; the embedded engines are measured beside them unless `--alone` is given.
+started for each phase; unless `--alone` is given the embedded engines are measured before them,
+in the same phases, and the report has both side by side.
 Exit status 1 when a notice was not told exactly as it must be, or when the generator was the
 bottleneck, so that a figure means nothing.
 """
@@ -25,16 +27,22 @@ from typing import Any
 import orjson
 import uvloop
 
+from loadtests.comparing import Results, markdown, side_by_side
 from loadtests.engines import ENGINES
-from loadtests.phases import ON_REQUEST, PHASES, QUICK, Bench, Plan, on_real_engines
+from loadtests.phases import (
+    ON_REQUEST,
+    PHASES,
+    QUICK,
+    Bench,
+    Plan,
+    comparable,
+    on_real_engines,
+)
 from loadtests.report import Measured, machine, machine_lines, table
 from loadtests.verify import shown
 
 HEAD = ("", "accepted", "p50 ms", "p95 ms", "p99 ms", "max ms", "lag p99", "drained s", "keeps up")
 PARTS = ("accepted", "received", "matched", "told")
-
-Results = Mapping[str, Mapping[str, Measured]]
-"""What was measured, by engine and phase."""
 
 
 def main() -> int:
@@ -50,7 +58,12 @@ def main() -> int:
         ]
         results = {each.engine: uvloop.run(_measure(each, _phases(given))) for each in benches}
     wrong = [fault for each in benches for fault in each.faults] + _bottlenecks(results)
-    _print_all(["", *_lines(results), "", *_verdict(wrong)])
+    compared = markdown(side_by_side(results))
+    _print_all(["", *_lines(results), "", *compared, "", *_verdict(wrong)])
+    if given.report:
+        told = ["# Benchmarks", "", *machine_lines(facts), "", *compared, "", *_verdict(wrong), ""]
+        given.report.parent.mkdir(parents=True, exist_ok=True)
+        given.report.write_text("\n".join(told))
     if given.json:
         document = {"machine": facts, "results": results, "faults": wrong}
         given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
@@ -78,6 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, help="the rate of the sustained load and the soak")
     parser.add_argument("--invoices", type=int, help="open invoices at the restart")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="keep the table, as Markdown")
     return parser.parse_args()
 
 
@@ -94,6 +108,8 @@ def _engines(given: argparse.Namespace) -> list[str]:
 
 def _plan(given: argparse.Namespace, engine: str) -> Plan:
     plan = QUICK if given.quick else Plan()
+    if len(_engines(given)) > 1:
+        plan = comparable(plan)
     if engine == "real":
         plan = on_real_engines(plan)
     if given.seconds:

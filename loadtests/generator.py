@@ -21,6 +21,7 @@ READY_CONNECTIONS = 32
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 LEAD_SECONDS = 0.2
 ANSWER_SECONDS_MAX = 60.0
+UNAVAILABLE = 503
 
 Answered = Callable[[int, bytes, int], None]
 """Status (0: the connection broke), body, and when it came in nanoseconds."""
@@ -33,6 +34,11 @@ def http_request(
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def _value(head: bytes, name: bytes) -> bytes:
+    """The value of a header in a head in lower case, or nothing."""
+    return head.partition(b"\r\n" + name + b":")[2].partition(b"\r\n")[0].strip()
 
 
 class Connection(asyncio.Protocol):
@@ -73,11 +79,12 @@ class Connection(asyncio.Protocol):
         if end < 0:
             return False
         head = bytes(self._buffer[:end]).lower()
-        found = head.find(b"\r\ncontent-length:")
-        length = head[found + 17 :].partition(b"\r\n")[0].strip() if found >= 0 else b"0"
         self._status = int(head[9:12])
         self._begin = end + 4
+        length = _value(head, b"content-length") or b"0"
         self._size = self._begin + min(int(length), ANSWER_BYTES_MAX)
+        if self._status == UNAVAILABLE and not _value(head, b"retry-after").strip(b"0").isdigit():
+            self._client.curt += 1
         return True
 
     def _done(self, status: int, body: bytes, at_ns: int) -> None:
@@ -106,6 +113,8 @@ class Client:
         self._all: set[Connection] = set()
         self._opening = 0
         self._waiting: deque[tuple[bytes, Answered]] = deque()
+        self.curt = 0
+        """Answers 503 that did not say in how many seconds to come again."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, count: int = READY_CONNECTIONS) -> None:

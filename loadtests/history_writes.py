@@ -18,7 +18,7 @@ from loadtests.report import Measured
 from ops.cql.files import history_migrations
 from streams.codecs import decode_invoice_message
 from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
-from streams.domain.ids import EndpointId, delivery_id, notification_id
+from streams.domain.ids import EndpointId, MerchantId, delivery_id, notification_id
 from streams.domain.invoice import NoticeApplied
 from streams.domain.notification import Notification, NotificationType
 from streams.domain.settlement import Changed, settle
@@ -41,9 +41,12 @@ BATCH_RECORDS_MAX = 500
 """As many as the archiver stores at once."""
 
 
-async def history_writes(engine: str, folder: Path, payments: int) -> Measured:
-    """Store what the log says of payments, batch by batch, as the archiver does; in this folder."""
-    batches = list(_batches(payments))
+async def history_writes(engine: str, folder: Path, payments: int, merchants: int) -> Measured:
+    """Store what the log says of payments, batch by batch, as the archiver does; in this folder.
+
+    The payments are of so many merchants in turn.
+    """
+    batches = list(_batches(payments, merchants))
     rows = sum(_rows(batch) for batch in batches)
     with ENGINES[engine](folder / "engines") as engines:
         url = engines.environment.get("KESHIKOMI_HISTORY", f"sqlite://{folder / 'history.db'}")
@@ -70,8 +73,10 @@ def _rows(batch: Sequence[Archived]) -> int:
     return sum(len(getattr(rows, each.name)) for each in fields(rows))
 
 
-def _batches(payments: int) -> Iterator[list[Archived]]:
-    messages = itertools.chain.from_iterable(map(_said_of, range(payments)))
+def _batches(payments: int, merchants: int) -> Iterator[list[Archived]]:
+    owners = [MerchantId(f"mer_bench{number:04}") for number in range(merchants)]
+    turns = zip(range(payments), itertools.cycle(owners), strict=False)
+    messages = itertools.chain.from_iterable(itertools.starmap(_said_of, turns))
     numbered = (
         Archived(
             message=message,
@@ -84,9 +89,9 @@ def _batches(payments: int) -> Iterator[list[Archived]]:
         yield batch
 
 
-def _said_of(number: int) -> list[HistoryMessage]:
+def _said_of(number: int, merchant_id: MerchantId) -> list[HistoryMessage]:
     """From the acceptance of the notice that pays an invoice to the webhook that tells of it."""
-    changed = _changed(number)
+    changed = _changed(number, merchant_id)
     assert changed.notice is not None
     accepted = NoticeAccepted(
         merchant_id=changed.merchant_id,
@@ -114,8 +119,8 @@ def _said_of(number: int) -> list[HistoryMessage]:
     return [accepted, changed, started, attempted]
 
 
-def _changed(number: int) -> InvoiceChanged:
-    invoice = an_invoice(number)
+def _changed(number: int, merchant_id: MerchantId) -> InvoiceChanged:
+    invoice = an_invoice(number, merchant_id)
     _, value = a_payment(number, 0)
     matched = decode_invoice_message(value)
     assert isinstance(matched, NoticeMatched)

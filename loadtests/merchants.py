@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -24,11 +25,15 @@ class Merchant:
     merchant_id: str
     api_key: str
     account_id: str
+    endpoint_id: str
     notice_path: str
     channel_secret: str
     endpoint_secret: str
     accepted: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """The pull feed as far as it was read, up to `cursor`."""
+    cursor: str = ""
 
     @property
     def is_hanging(self) -> bool:

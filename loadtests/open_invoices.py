@@ -38,12 +38,12 @@ def rows(invoices: int) -> Iterator[tuple[bytes, bytes]]:
         yield own.encode(), value.replace(_number(0).encode(), _number(number).encode())
 
 
-def an_invoice(number: int) -> Invoice:
+def an_invoice(number: int, merchant_id: MerchantId = MERCHANT) -> Invoice:
     """An open invoice that is due in ten years."""
     text = _number(number)
     terms = InvoiceTerms(
-        invoice_id=invoice_id(MERCHANT, text),
-        merchant_id=MERCHANT,
+        invoice_id=invoice_id(merchant_id, text),
+        merchant_id=merchant_id,
         invoice_number=text,
         amount_yen=AMOUNT_YEN,
         due_at=REGISTERED + DUE,

@@ -59,6 +59,7 @@ class Plan:
     registered: int = 5_000
     restart_invoices: int = 100_000
     history_payments: int = 5_000
+    history_merchants: tuple[int, ...] = (1, 100)
 
 
 QUICK = Plan(
@@ -79,15 +80,23 @@ QUICK = Plan(
 )
 
 
+def comparable(plan: Plan) -> Plan:
+    """The same with latencies at rates that every engine carries."""
+    return replace(plan, latency_rates=(*_carried(plan.latency_rates), REAL_RATE))
+
+
 def on_real_engines(plan: Plan) -> Plan:
     """The same with rates that servers on the same cores leave room for."""
-    rates = tuple(rate for rate in plan.latency_rates if rate <= REAL_RATE)
     return replace(
         plan,
-        latency_rates=rates,
+        latency_rates=_carried(plan.latency_rates),
         sustained_rate=min(plan.sustained_rate, REAL_RATE),
         isolation_rate=min(plan.isolation_rate, REAL_RATE / 2),
     )
+
+
+def _carried(rates: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(rate for rate in rates if rate <= REAL_RATE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -256,10 +265,17 @@ async def soak(bench: Bench) -> Measured:
 
 
 async def history(bench: Bench) -> Measured:
-    """How many rows a second history takes, with nothing else running."""
-    folder = bench.folder / "history"
-    folder.mkdir()
-    return await history_writes(bench.engine, folder, bench.plan.history_payments)
+    """How many rows a second history takes of one merchant and of many, nothing else running."""
+    figures: Measured = {}
+    for merchants in bench.plan.history_merchants:
+        name = f"{merchants} merchant{'s' if merchants > 1 else ''}"
+        folder = bench.folder / f"history-{merchants}"
+        folder.mkdir()
+        figures[name] = await history_writes(
+            bench.engine, folder, bench.plan.history_payments, merchants
+        )
+        bench.say(f"  {name}: {figures[name]['rows_per_second']} rows/s")
+    return figures
 
 
 PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {

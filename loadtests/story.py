@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from loadtests.registering import in_the_log
@@ -14,26 +15,41 @@ from loadtests.world import Load, World
 
 CALM_SECONDS = 2.0
 """The load is under way before anything goes wrong."""
-PROBES_MAX = 2
-"""A fault may send so many notices of its own."""
 
 Fault = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What came of a load: `wrong` is everything that is untrue, in words."""
+    """What came of a load: `wrong` is everything that is untrue, in words.
+
+    The fault began at `fault_ns`, on the clock of the generator.
+    """
 
     name: str
     load: Load
     wrong: list[str]
+    fault_ns: int
 
     @property
     def longest_pause_seconds(self) -> float:
         """The longest time without any webhook between the first and the last."""
-        times = sorted(arrival.at_ns for arrival in self.load.arrivals.values())
-        gaps = (after - before for before, after in itertools.pairwise(times))
-        return max(gaps, default=0) / 1e9
+        return _longest_seconds(arrival.at_ns for arrival in self.load.arrivals.values())
+
+    @property
+    def longest_intake_pause_seconds(self) -> float:
+        """The longest time in which no notice was accepted, between the first and the last."""
+        return _longest_seconds(self._accepted_ns())
+
+    def accepted_per_second(self, after_seconds: float) -> float:
+        """The rate of acceptances from so long after the fault to the end of the schedule."""
+        begin = self.fault_ns + int(after_seconds * 1e9)
+        end = self.load.offered.intended_ns[-1]
+        assert begin < end, "the load was over before"
+        return sum(begin <= at <= end for at in self._accepted_ns()) / (end - begin) * 1e9
+
+    def _accepted_ns(self) -> list[int]:
+        return [self.load.offered.answered_ns[place] for place in self.load.offered.accepted]
 
     def figures(self) -> Measured:
         """What the scenario table of the docs shows."""
@@ -44,10 +60,16 @@ class Story:
             "told": len(self.load.arrivals.keys() & set(self.load.references)),
             "repeats": self.load.repeats,
             "longest_pause_seconds": round(self.longest_pause_seconds, 1),
+            "longest_intake_pause_seconds": round(self.longest_intake_pause_seconds, 1),
             "drained_seconds": round(self.load.drained_seconds, 1),
             "latency_ms": spread(latencies_ms(self.load)),
             "wrong": len(self.wrong),
         }
+
+
+def _longest_seconds(times_ns: Iterable[int]) -> float:
+    gaps = (after - before for before, after in itertools.pairwise(sorted(times_ns)))
+    return max(gaps, default=0) / 1e9
 
 
 async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate: float) -> Story:
@@ -55,16 +77,17 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
 
     Raises what `fault` raises; what it does must be over when it returns.
     """
-    lacking = int(rate * seconds) + PROBES_MAX - world.unpaid
+    lacking = int(rate * seconds) - world.unpaid
     if lacking > 0:
         await in_the_log(world, lacking)
     loading = asyncio.create_task(world.load(rate, seconds, insisting=True))
     try:
         await asyncio.sleep(CALM_SECONDS)
+        fault_ns = time.perf_counter_ns()
         await fault()
-        load = await loading
     finally:
-        loading.cancel()
+        # Also when the fault failed: what was sent must be known to whoever judges a later load.
+        load = await loading
     wrong = await faults(world, repeats_allowed=True)
     if refused := len(load.references) - len(load.offered.accepted):
         wrong.append(f"{refused} notices were never accepted, however often they were sent")
@@ -72,6 +95,6 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
     for arrival in world.arrivals:  # also what came after as many as were accepted
         if arrival.reference in ours:
             load.arrivals.setdefault(arrival.reference, arrival)
-    story = Story(name=name, load=load, wrong=wrong)
+    story = Story(name=name, load=load, wrong=wrong, fault_ns=fault_ns)
     print(story.figures(), flush=True)
     return story

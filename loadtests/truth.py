@@ -1,15 +1,31 @@
-"""Collects what the receiver, the pull feeds and the audit say after a run, and has it judged."""
+"""Collects what the receiver, the feeds, the lists and the audit say after a run; has it judged."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from loadtests.merchants import Merchant
-from loadtests.verify import Arrival, check_audit, check_feed, check_webhooks
-from loadtests.world import World
+from loadtests.verify import (
+    Arrival,
+    check_audit,
+    check_deliveries,
+    check_feed,
+    check_order,
+    check_refusals,
+    check_webhooks,
+)
+from loadtests.world import POLL_SECONDS, World
 
 PAGE = 250
+ENDED_SECONDS_MAX = 30.0
+"""A delivery that was cut off by an end of its worker is made again within this time."""
+
+Row = dict[str, Any]
 
 
 async def faults(world: World, *, repeats_allowed: bool = False) -> list[str]:
@@ -22,12 +38,11 @@ async def faults(world: World, *, repeats_allowed: bool = False) -> list[str]:
     by_path: dict[str, list[Arrival]] = {}
     for arrival in world.arrivals:
         by_path.setdefault(arrival.path, []).append(arrival)
-    found: list[str] = []
+    found = list(check_refusals(world.client.curt))
     for merchant in world.merchants:
-        expected = merchant.expected()
         arrivals = by_path.pop(merchant.path, [])
-        found += check_webhooks(expected, arrivals, repeats_allowed=repeats_allowed)
-        found += check_feed(expected, await feed(world, merchant), arrivals)
+        found += check_webhooks(merchant.expected(), arrivals, repeats_allowed=repeats_allowed)
+        found += await _faults_of_lists(world, merchant, arrivals)
     found += [f"{path}: no merchant has this server" for path in by_path]
     accepted = sum(len(merchant.accepted) for merchant in world.merchants)
     uncertain = sum(len(merchant.uncertain) for merchant in world.merchants)
@@ -35,14 +50,70 @@ async def faults(world: World, *, repeats_allowed: bool = False) -> list[str]:
     return found
 
 
-async def feed(world: World, merchant: Merchant) -> list[dict[str, Any]]:
-    """All of a merchant's pull feed."""
-    events: list[dict[str, Any]] = []
+async def _faults_of_lists(
+    world: World, merchant: Merchant, arrivals: Sequence[Arrival]
+) -> list[str]:
+    """What the feed and the list of deliveries say that is not so; each is read on from before."""
+    expected = merchant.expected()
+    new = await new_events(world, merchant)
+    merchant.events += new
+    arrived = [(arrival.reference, arrival.webhook_id) for arrival in arrivals]
+    found = list(check_feed(expected, merchant.events, arrivals))
+    found += check_order(merchant.path, arrived, [event["id"] for event in merchant.events])
+    if new:
+        since = min(map(_told_at, new))
+        wanted = {
+            str(event["id"])
+            for event in merchant.events
+            if event["type"] in expected.types and _told_at(event) >= since
+        }
+        listed = await deliveries(world, merchant, since)
+        found += check_deliveries(
+            merchant.path, merchant.endpoint_id, wanted, listed, complete=expected.complete
+        )
+    return found
+
+
+def _told_at(event: Row) -> datetime:
+    return datetime.fromisoformat(event["payload"]["timestamp"])
+
+
+async def new_events(world: World, merchant: Merchant) -> list[Row]:
+    """What a merchant's pull feed has beyond what was read of it; moves his cursor."""
+    events: list[Row] = []
+    while True:
+        page = await _page(world, merchant, "/v1/events", merchant.cursor)
+        events += page["data"]
+        merchant.cursor = page["next"] or merchant.cursor
+        if not page["data"]:
+            return events
+
+
+async def deliveries(world: World, merchant: Merchant, since: datetime) -> list[Row]:
+    """A merchant's deliveries from this time on, once all have ended or a time has passed."""
+    begun = time.perf_counter()
+    while True:
+        listed = await _listed(world, merchant, since)
+        have_ended = all(row["status"] in {"delivered", "failed"} for row in listed)
+        is_late = time.perf_counter() - begun > ENDED_SECONDS_MAX
+        if have_ended or is_late or merchant.is_hanging:
+            return listed
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _listed(world: World, merchant: Merchant, since: datetime) -> list[Row]:
+    """The list is newest first, and is left where it comes to what is older."""
+    listed: list[Row] = []
     after = ""
     while True:
-        cursor = f"&after={quote(after)}" if after else ""
-        page = await world.patient_call(f"/v1/events?limit={PAGE}{cursor}", merchant.api_key)
-        events += page["data"]
-        if not page["data"] or not page["next"]:
-            return events
+        page = await _page(world, merchant, "/v1/deliveries", after)
+        recent = [row for row in page["data"] if datetime.fromisoformat(row["created_at"]) >= since]
+        listed += recent
         after = page["next"]
+        if len(recent) < len(page["data"]) or not after:
+            return listed
+
+
+async def _page(world: World, merchant: Merchant, path: str, after: str) -> Row:
+    cursor = f"&after={quote(after)}" if after else ""
+    return await world.patient_call(f"{path}?limit={PAGE}{cursor}", merchant.api_key)

@@ -1,8 +1,9 @@
 """Decides after a run whether what was told is true: no result counts without it.
 
 Every notice that was answered as accepted must have become exactly its webhooks, validly signed, at
-exactly its merchant, with ids that are used once; the pull feed must hold each of them once, under
-the same ids; and the audit of the product must agree.
+exactly its merchant, with ids that are used once, those of one invoice in their order; the pull
+feed must hold each of them once, under the same ids; the list of deliveries must show one for each,
+delivered; every refusal must have said when to come again; and the audit of the product must agree.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import base64
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -137,6 +140,68 @@ def check_feed(
             yield f"{expected.path}: the feed has {fact} under {times} ids"
     for webhook_id in sorted({arrival.webhook_id for arrival in arrivals} - ids.keys()):
         yield f"{expected.path}: the webhook {webhook_id} is not in the feed"
+
+
+def check_order(
+    path: str, arrived: Iterable[tuple[str, str]], promised: Iterable[str]
+) -> Iterator[str]:
+    """What came to one endpoint before something of the same invoice that is older.
+
+    `arrived` are invoice and id of each webhook in the order in which they came, where only the
+    first arrival of an id counts; `promised` are the ids in the order of the pull feed.
+    """
+    places = {webhook_id: place for place, webhook_id in enumerate(promised)}
+    newest: dict[str, str] = {}
+    seen: set[str] = set()
+    for invoice, webhook_id in arrived:
+        if webhook_id in seen or webhook_id not in places:
+            continue
+        seen.add(webhook_id)
+        before = newest.setdefault(invoice, webhook_id)
+        if places[webhook_id] < places[before]:
+            yield f"{path}: {webhook_id} of {invoice} came after {before}, which is newer"
+        else:
+            newest[invoice] = webhook_id
+
+
+def check_deliveries(
+    path: str,
+    endpoint_id: str,
+    wanted: AbstractSet[str],
+    listed: Sequence[Mapping[str, Any]],
+    *,
+    complete: bool = True,
+) -> Iterator[str]:
+    """What is wrong with a list of the deliveries to one endpoint, which wants these events.
+
+    Each has one delivery; where the list should be `complete` an attempt has delivered it.
+    """
+    times = Counter(str(row["event_id"]) for row in listed)
+    for event_id in sorted(wanted - times.keys()):
+        yield f"{path}: no delivery of {event_id} is listed"
+    for event_id in sorted(times.keys() - wanted):
+        yield f"{path}: a delivery of {event_id} is listed, which was not to be told here"
+    for event_id, many in times.items():
+        if many > 1:
+            yield f"{path}: {many} deliveries of {event_id} are listed"
+    for row in listed:
+        if row["endpoint_id"] != endpoint_id:
+            yield f"{path}: the delivery {row['id']} is of another endpoint"
+        if complete and not _is_delivered(row):
+            status, attempts = row["status"], len(row["attempts"])
+            yield f"{path}: the delivery {row['id']} is {status}, attempts: {attempts}"
+
+
+def _is_delivered(row: Mapping[str, Any]) -> bool:
+    """Whether a delivery says so and has an attempt that was answered by success."""
+    codes = [attempt["status_code"] or 0 for attempt in row["attempts"]]
+    return row["status"] == "delivered" and any(200 <= code < 300 for code in codes)  # noqa: PLR2004  # success in HTTP
+
+
+def check_refusals(curt: int) -> Iterator[str]:
+    """What is wrong with the answers 503, of which so many did not say when to come again."""
+    if curt:
+        yield f"{curt} answers 503 had no Retry-After"
 
 
 def fact_of(event: Mapping[str, object]) -> tuple[str, str]:

@@ -130,6 +130,7 @@ class World:
             merchant_id=made["id"],
             api_key=made["api_key"],
             account_id=account["id"],
+            endpoint_id=endpoint["id"],
             notice_path=account["notice_path"],
             channel_secret=secret,
             endpoint_secret=endpoint["secret"],
@@ -180,11 +181,6 @@ class World:
             references.append(reference)
             owners.append(merchant)
         return requests, references, owners
-
-    def next_notice(self) -> tuple[Merchant, str, bytes]:
-        """The request that pays the next invoice, with its merchant and its reference."""
-        (request,), (reference,), (owner,) = self.notices(1)
-        return owner, reference, request
 
     async def load(self, rate: float, seconds: float, *, insisting: bool = False) -> Load:
         """Offer notices at a rate, then wait until everything that was accepted has been told.

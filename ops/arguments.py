@@ -111,7 +111,7 @@ def _looking(adder: Adder) -> None:
         as_json=True,
     )
     _add_address(check)
-    adder.add("setup", "make the keys and the topics; it can be repeated", "keshikomi setup")
+    adder.add("setup", "make keys, topics and a keyspace; it can be repeated", "keshikomi setup")
     audit = adder.add(
         "audit",
         "add up the laws (no notice lost, none silent) and list what differs",

@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -16,10 +16,10 @@ import orjson
 
 from ops.arguments import Command, parser
 from ops.audit import audit as add_up
-from ops.check import Finding
 from ops.check import check as find_faults
-from ops.engines import existing
-from ops.engines import setup as make_everything
+from ops.checking import Finding, faults_of
+from ops.engines import existing, make_history
+from ops.engines import setup as make_topics
 from ops.keys import with_keys
 from ops.logs import configure, write_out
 from ops.metrics_files import is_shared, name_process, serve_metrics
@@ -65,6 +65,14 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 def _tell(content: object) -> None:
     print(orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode())
+
+
+def _show(given: argparse.Namespace, content: object, lines: Iterable[str]) -> None:
+    """The content for machines, or lines for people."""
+    if given.json:
+        _tell(content)
+    else:
+        print("\n".join(lines))
 
 
 # --- what runs
@@ -133,25 +141,29 @@ def _part(given: argparse.Namespace, name: str) -> Settings:
 
 def check(given: argparse.Namespace) -> int:
     """Read the settings and try every engine."""
+
+    def tell(finding: Finding) -> None:
+        if not given.json:
+            print(finding.line, flush=True)  # the next check may take long
+
     try:
-        findings = asyncio.run(find_faults(_settings(given)))
+        findings = asyncio.run(find_faults(_settings(given), tell=tell))
     except BadSettings as error:
-        findings = [Finding(name="settings", is_fault=True, sentence=one) for one in error.faults]
-    faults = sum(finding.is_fault for finding in findings)
-    if given.json:
-        _tell([asdict(finding) for finding in findings])
-    else:
+        findings = faults_of(error)
         for finding in findings:
-            print(f"{'FAULT' if finding.is_fault else 'ok':<6}{finding.name}: {finding.sentence}")
-        print(f"faults: {faults}" if faults else "everything is in order")
+            tell(finding)
+    faults = sum(finding.is_fault for finding in findings)
+    told = f"faults: {faults}" if faults else "everything is in order"
+    _show(given, [asdict(finding) for finding in findings], [told])
     return FAILED if faults else DONE
 
 
 def setup(given: argparse.Namespace) -> int:
-    """Make the keys and the topics."""
+    """Make keys, topics and a keyspace, and keep records for as long as the settings say."""
     settings = with_keys(_settings(given))
-    make_everything(settings)
+    make_topics(settings, exactly=True, say=print)
     print(f"the topics are in {settings.log_path if settings.kafka is None else settings.broker}")
+    asyncio.run(make_history(settings))
     return DONE
 
 
@@ -196,10 +208,7 @@ def simulate(given: argparse.Namespace) -> int:
     except simulating.BadSimulation as error:
         _complain(str(error))
         return WRONG_USE
-    if given.json:
-        _tell(asdict(outcome))
-    else:
-        print("\n".join(outcome.lines()))
+    _show(given, asdict(outcome), outcome.lines())
     return DONE if outcome.is_success else FAILED
 
 
@@ -218,10 +227,7 @@ def certify(given: argparse.Namespace) -> int:
     except Malformed as error:
         _complain(str(error))
         return WRONG_USE
-    if given.json:
-        _tell({"is_success": report.is_success, **asdict(report)})
-    else:
-        print("\n".join(report.lines()))
+    _show(given, {"is_success": report.is_success, **asdict(report)}, report.lines())
     return DONE if report.is_success else FAILED
 
 
@@ -231,12 +237,8 @@ def quarantine_list(given: argparse.Namespace) -> int:
     async def run() -> int:
         async with existing(_settings(given)) as (_, history):
             kept = [row async for row in rows(history)]
-        if given.json:
-            _tell([as_json(row) for row in kept])
-        else:
-            for row in kept:
-                print(line(row))
-            print(summary(kept))
+        lines = [*(line(row) for row in kept), summary(kept)]
+        _show(given, [as_json(row) for row in kept], lines)
         return DONE
 
     return asyncio.run(run())
@@ -248,10 +250,7 @@ def quarantine_show(given: argparse.Namespace) -> int:
     async def run() -> int:
         async with existing(_settings(given)) as (_, history):
             row = await find(history, given.id)
-        if given.json:
-            _tell(as_json(row))
-        else:
-            print(page(row))
+        _show(given, as_json(row), [page(row)])
         return DONE
 
     return asyncio.run(run())

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from connectors.history.opening import CASSANDRA, open_history
+from connectors.history.opening import CASSANDRA, look_at, open_history
 from connectors.history.sqlite import SqliteHistory
-from connectors.kafka.admin import TopicPlan
-from connectors.kafka.admin import make_topics as make_kafka_topics
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.tail import KafkaTail
+from connectors.kafka.topics import TopicPlan
+from connectors.kafka.topics import make_topics as make_kafka_topics
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.tail import LogTail
 from connectors.signals.opening import open_signals
@@ -26,10 +27,12 @@ from streams.clock import system_clock
 from streams.domain.errors import KeshikomiError
 from streams.hints import Signals
 from streams.ports import Appender, History, Tail
-from streams.topics import CHANGELOGS, DAY_SECONDS, TOPICS
+from streams.topics import CHANGELOGS, DAY_SECONDS, HISTORY, TOPICS
 
 if TYPE_CHECKING:
     from connectors.history.cassandra.engine import CassandraHistory
+
+logger = logging.getLogger("keshikomi")
 
 
 class NotStarted(KeshikomiError):
@@ -170,19 +173,42 @@ def make_topics(log: SqliteLog, settings: Settings) -> None:
         )
 
 
-def setup(settings: Settings) -> None:
-    """Make the topics in the log that the settings name; refuses topics that differ."""
+def setup(
+    settings: Settings, *, exactly: bool = False, say: Callable[[str], object] = logger.info
+) -> None:
+    """Make the topics in the log that the settings name, and say what was done.
+
+    On Kafka topics that differ are refused. That records stay too short is mended; that they stay
+    longer than the settings say is left so, unless these are meant `exactly`: another machine may
+    have other settings, or somebody lengthened it because a stage lags.
+    """
     connection = settings.kafka
     if connection is not None:
-        work = make_kafka_topics(connection, topic_plans(settings))
+        work = make_kafka_topics(connection, topic_plans(settings), exactly=exactly)
         with ThreadPoolExecutor(1) as pool:  # a loop may be running in this thread
-            pool.submit(asyncio.run, work).result()
+            for sentence in pool.submit(asyncio.run, work).result():
+                say(sentence)
         return
     log = SqliteLog(settings.log_path, on_failure=None)
     try:
         make_topics(log, settings)
     finally:
         log.close()
+
+
+async def make_history(settings: Settings) -> None:
+    """Make the keyspace of a history on Cassandra with its tables; one on a file makes itself.
+
+    Raises `Unavailable`, `CorruptState`, and `Conflict` when the keyspace that is there, or the
+    cluster, does not keep as many copies as the settings ask for.
+    """
+    if settings.history.startswith(CASSANDRA):
+        await asyncio.to_thread(look_at, settings.history, history_migrations())
+        history = open_the_history(settings)
+        try:
+            await history.archived_to(HISTORY.name, 0)  # they are made at the first call
+        finally:
+            await history.close()
 
 
 def partitions_of(log: SqliteLog) -> dict[str, int]:

@@ -106,8 +106,8 @@ class Settings(KafkaSettings):
         unit="partitions",
     )  # fmt: skip
     log_retention_days: int = setting(
-        7, "How long records that every step has read stay in the log.", parse=whole(1, 3_650),
-        unit="days",
+        7, "How long records stay in the log. The embedded one keeps longer what a step has yet to "
+        "read; Kafka forgets by time, read or not.", parse=whole(1, 3_650), unit="days",
     )  # fmt: skip
     history_retention_days: int = setting(
         400, "How long finished payments stay in history.", parse=whole(1, 36_500), unit="days"

@@ -32,6 +32,7 @@ from streams.happenings import (
     Quarantined,
 )
 from streams.ports import Archived
+from streams.topics import TOPICS
 
 STEP_SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1, 1.0)
 FIRST_ATTEMPT_SECONDS_BUCKETS = (
@@ -104,6 +105,11 @@ class Telemetry:
         self._waiting = gauge("deliveries_waiting", "Deliveries that wait for their next attempt")
         self._in_flight = gauge("deliveries_in_flight", "Attempts that are being made now")
         self._outages = counter("history_outages", "Failed tries to write history")
+        forgotten = counter(
+            "forgotten_records", "Records that Kafka forgot before they were read", "topic"
+        )
+        # Each from 0 on: who watches for an increase sees none where a figure appears.
+        self._forgotten = {topic.name: forgotten.labels(topic.name) for topic in TOPICS}
 
     # -- steps
 
@@ -173,6 +179,10 @@ class Telemetry:
         self._outages.inc()
         fields = {"reason": str(error), "next_try_seconds": wait_seconds}
         wide(logger, logging.WARNING, Event.HISTORY_OUTAGE, fields)
+
+    def record_forgotten(self, topic: str, records: int) -> None:
+        """The log has lost records, or may have; fits `connectors.kafka.forgotten.OnForgotten`."""
+        self._forgotten[topic].inc(records)
 
     # -- deliveries
 

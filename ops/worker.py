@@ -20,6 +20,7 @@ from agents.notifying import Lanes, notifying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
+from connectors.kafka.forgotten import OnForgotten
 from connectors.kafka.recovery import QuickTables
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.transport import Transport
@@ -70,6 +71,8 @@ class KeshikomiApp(faust.App):
     """Each topic is read by one group, whichever stages share a process."""
 
     group_of_topic = group_of_topic()
+    on_forgotten: OnForgotten | None = None
+    """Told by Kafka's driver of records that nobody will read."""
     gather_seconds = 0.0
     """How long the log may let records gather before it hands them out."""
     unit_topics = frozenset(
@@ -103,6 +106,7 @@ class WorkerParts:
     observe_archived: ObserveArchived
     publish_changes: PublishChanges
     on_outage: OnOutage
+    on_forgotten: OnForgotten
 
 
 class Worker:
@@ -121,6 +125,7 @@ class Worker:
         self.app = KeshikomiApp(
             f"keshikomi-{'-'.join(parts.stages)}",
             **parts.driver,
+            env={},  # else APP_VERSION, BROKER_URL and 80 more would outdo what is said here
             store=parts.store,
             datadir=parts.data_dir,
             topic_partitions=parts.partitions,
@@ -140,6 +145,7 @@ class Worker:
             "notifying": self._notifying,
             "archiving": self._archiving,
         }
+        self.app.on_forgotten = parts.on_forgotten
         if list(parts.stages) == [BATCHED_STAGE]:
             self.app.gather_seconds = GATHER_SECONDS
         for stage in parts.stages:

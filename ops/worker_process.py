@@ -51,6 +51,8 @@ HISTORY_NICENESS = 10
 """A merchant waits for the webhook, nobody for the row: history takes what is left of a core."""
 UPKEEP_SECONDS = 30.0
 EXPIRE_SECONDS = 3_600.0
+EXPIRE_PARTS = 24
+"""Each hour of the day has its part of history, so that all of it is gone through once a day."""
 
 logger = logging.getLogger("keshikomi")
 
@@ -151,6 +153,7 @@ def worker_parts(
         observe_archived=telemetry.observe_archived,
         publish_changes=signals.publish,
         on_outage=telemetry.record_outage,
+        on_forgotten=telemetry.record_forgotten,
     )
 
 
@@ -229,8 +232,10 @@ async def _keep_log(log: EmbeddedLog) -> None:
 
 async def _keep_history(history: History, settings: Settings) -> None:
     while True:
-        before = system_clock() - timedelta(days=settings.history_retention_days)
-        await _try(partial(history.expire, before), "expiring history")
+        now = system_clock()
+        before = now - timedelta(days=settings.history_retention_days)
+        expire = partial(history.expire, before, part=now.hour, parts=EXPIRE_PARTS)
+        await _try(expire, "expiring history")
         await asyncio.sleep(EXPIRE_SECONDS)
 
 

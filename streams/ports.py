@@ -295,6 +295,6 @@ class History(Protocol):
 
     async def counts(self, since: datetime | None = None) -> Counts: ...
 
-    async def expire(self, before: datetime) -> int:
-        """Remove what is older and finished; returns how many rows went."""
+    async def expire(self, before: datetime, *, part: int = 0, parts: int = 1) -> int:
+        """Remove the older and finished, at least in one of equal parts; how many rows went."""
         ...

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]  # no types
 
-from connectors.kafka.admin import TopicPlan, an_admin, make_topics
+from connectors.kafka.admin import an_admin
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import SCHEME, KafkaConnection, servers_of
 from connectors.kafka.rows import ON_DISK
 from connectors.kafka.store import url_of
+from connectors.kafka.topics import TopicPlan, make_topics
 from streams.ports import Appender, Place, Record
 from tests.log_engines import Seen
 from tests.real_engines import fresh_name

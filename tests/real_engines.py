@@ -78,6 +78,13 @@ def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
     yield from running(KafkaServer(tmp_path / "kafka", jar_cache=JAR_CACHE))
 
 
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """One empty Kafka broker for the tests of a file."""
+    need_java(KAFKA_JARS)
+    yield from running(KafkaServer(tmp_path_factory.mktemp("broker"), jar_cache=JAR_CACHE))
+
+
 @pytest.fixture(scope="session")
 def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """Three brokers, replication 3, two replicas in sync; stop or kill one and it stays usable."""

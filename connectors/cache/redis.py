@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 
 from connectors.cache.circuit import Circuit, Observe
 from connectors.cache.memory import MemoryCache
+from connectors.cache.redis_reasons import reason_of
 from connectors.cache.redis_scripts import PUT, TAKE
 from streams.domain.errors import Unavailable
 
@@ -84,7 +85,7 @@ class RedisCache:
         observe: Observe | None = None,
     ) -> None:
         """Nothing is connected before it is used. No method but `version` raises."""
-        self._redis = redis_client(url, password, call_seconds_max)
+        self._redis, self._url = redis_client(url, password, call_seconds_max), url
         self._prefix, self._call_seconds_max = prefix, call_seconds_max
         self._entries_max, self._bytes_max = entries_max, bytes_max
         self._circuit = circuit or Circuit("the cache on Redis", observe=observe)
@@ -146,7 +147,7 @@ class RedisCache:
             async with asyncio.timeout(self._call_seconds_max):
                 found = str((await self._redis.info("server"))["redis_version"])
         except ENGINE_ERRORS as error:
-            raise Unavailable(f"redis: {str(error) or 'no answer in time'}") from error
+            raise Unavailable(f"redis: {await reason_of(error, self._url)}") from error
         if int(found.partition(".")[0]) < VERSION_MIN:
             raise Unavailable(f"redis: version {found} is older than {VERSION_MIN}")
         return found

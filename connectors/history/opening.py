@@ -39,3 +39,14 @@ def open_history(
     if path == url or not path:
         raise ValueError(f"the history must be {SQLITE}PATH or {CASSANDRA}HOST/KEYSPACE")
     return SqliteHistory(Path(path))
+
+
+def look_at(url: str, migrations: Sequence[Migration]) -> str:
+    """What stands at the URL of a cluster, in a sentence; changes nothing there, and blocks.
+
+    Raises as `connectors.history.cassandra.looking.look` does.
+    """
+    from connectors.history.cassandra.address import address_of  # noqa: PLC0415  # slow to import, see above
+    from connectors.history.cassandra.looking import look  # noqa: PLC0415  # slow to import, see above
+
+    return look(address_of(url), migrations)

@@ -10,9 +10,8 @@ from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it ship
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 
 from connectors.kafka.connection import KafkaConnection
-from connectors.kafka.producer import place_of
 from connectors.kafka.reaching import reached
-from connectors.kafka.unit import outgoing_of
+from connectors.kafka.unit import outgoing_of, place_of
 from streams.domain.errors import Unavailable
 from streams.ports import Place, Record
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import faust
-from faust.types.auth import CredentialsT
 from yarl import URL
 
 from streams.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from faust.types.auth import CredentialsT
 
 SCHEME = "kafka://"
 DRIVER_SCHEME = "kafkasafe"
@@ -98,6 +99,8 @@ class KafkaConnection:
 
     def credentials(self) -> CredentialsT | None:
         """The same for Faust's own consumer; raises as `ssl_context` does."""
+        import faust  # noqa: PLC0415  # 0.2 s, and no process but a worker needs it
+
         context = self.ssl_context()
         if self.username is not None:
             return faust.SASLCredentials(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]  # no types
 from aiokafka.protocol.group import JoinGroupRequest  # type: ignore[import-untyped]  # no types
 from faust.transport.drivers import aiokafka as driver
-from faust.types.tuples import TP
+from faust.types.tuples import TP, Message
 from mode import Service
 
-from connectors.log.sqlitelog import stop_process
+from connectors.kafka.forgotten import OnForgotten, find_forgotten
+from connectors.kafka.stopping import Expelled, stop_process
 from connectors.log.unfinished import without_unfinished
 from streams.clock import monotonic_seconds
 
@@ -32,17 +33,12 @@ GATHER_SECONDS = 0.01
 RECORDS_PER_TURN = 100
 IDLE_SECONDS = 0.05
 """How soon a worker that may read nothing sees that it may again."""
+FINISH_SECONDS_MAX = 3.0
+"""How long writing history may hold up a rebalance or the end: all of its group wait meanwhile."""
 
 
-class Expelled(RuntimeError):
-    """The group has given this worker's partitions to others."""
-
-    def __init__(self, conf: Any) -> None:
-        super().__init__(
-            f"this worker is no member of the group {conf.id} any more: either it was silent for "
-            f"more than {conf.broker_session_timeout:g} s, or another worker has the same name, "
-            f"{conf.consumer_group_instance_id!r}; each needs a KESHIKOMI_WORKER_NAME of its own"
-        )
+class Unfinished(Exception):
+    """What is under way has not ended within `FINISH_SECONDS_MAX`."""
 
 
 class Thread(driver.AIOKafkaConsumerThread):
@@ -62,8 +58,9 @@ class Consumer(driver.Consumer):
     client takes that for "all", and what it returns is thrown away. After a recovery it lets
     records in before it has gone to the committed positions. And it takes a gap in what it reads
     for acknowledged, which is right for compacted topics only: none that is read for work is. When
-    partitions are revoked it forgets their positions before the steps under way have ended. And
-    an old recovery that ends between two assignments lets records in that are not ours any more.
+    partitions are revoked it forgets their positions before the steps under way have ended. An
+    old recovery that ends between two assignments lets records in that are not ours any more. And
+    where Kafka forgot records before they were read, it goes on behind them without a word.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,6 +74,9 @@ class Consumer(driver.Consumer):
         self._is_joining = False
         self._gather_seconds: float = getattr(self.app, "gather_seconds", 0.0) or GATHER_SECONDS
         self._fetch_again_at = 0.0
+        self._finish_by = 0.0
+        self._unit_topics: frozenset[str] = getattr(self.app, "unit_topics", frozenset())
+        self._on_forgotten: OnForgotten | None = getattr(self.app, "on_forgotten", None)
         self._stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
         )
@@ -89,7 +89,9 @@ class Consumer(driver.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's own signature
         await asyncio.sleep(self._fetch_again_at - monotonic_seconds())
         async with self._fetching:
-            wanted = None if active_partitions is None else set(active_partitions)
+            wanted = set(active_partitions or ())  # it may have become empty since it was given
+            if not wanted:
+                return {}
             records = await super()._getmany(wanted, timeout)
         if records:
             self._fetch_again_at = monotonic_seconds() + self._gather_seconds
@@ -114,8 +116,9 @@ class Consumer(driver.Consumer):
         read, offset = self._read_offset[tp], message.offset
         if read is not None and offset < read:
             return
-        if read and offset - read > 1 and self.app.topics.acks_enabled_for(tp.topic):
-            await self._add_gap(tp, read + 1, offset)
+        expected = self._first.get(tp, 0) if read is None else read + 1
+        if offset > expected and self.app.topics.acks_enabled_for(tp.topic):
+            self._stop_at_gap(tp, expected, offset)
         if self._has_room():
             await self.callback(message)
         else:  # given up when partitions move: what waits in front of a full queue is read again
@@ -164,6 +167,32 @@ class Consumer(driver.Consumer):
             super().resume_partitions(sought)
             super().resume_flow()
 
+    async def wait_empty(self) -> None:
+        """End the steps under way and commit them; give up what cannot end for now.
+
+        That is history which cannot be written. Its writes are idempotent, so its records are
+        just read again, here or by whoever has them then. A step with outputs is never given up:
+        they would come when another worker has the partition.
+        """
+        self._finish_by = monotonic_seconds() + FINISH_SECONDS_MAX
+        try:
+            await super().wait_empty()
+        except Unfinished:
+            self._give_up(tuple(self._unacked_messages))
+
+    async def _wait_for_ack(self, timeout: float) -> None:  # noqa: ASYNC109  # as above
+        under_way = {message.topic for message in self._unacked_messages}
+        if monotonic_seconds() > self._finish_by and not under_way & self._unit_topics:
+            raise Unfinished
+        await super()._wait_for_ack(timeout)
+
+    def _give_up(self, messages: Collection[Message]) -> None:
+        for message in messages:
+            # Faust acknowledges also what it cancels; of these it says nothing any more.
+            message.acked = True
+        self._unacked_messages.clear()
+        logger.warning("%d records under way could not end; they are read again", len(messages))
+
     def _is_expelled(self) -> bool:
         """Whether the group does not know this member any more; then others have its partitions."""
         coordinator = self._thread._ensure_consumer()._coordinator  # noqa: SLF001  # no other way
@@ -184,9 +213,7 @@ class Consumer(driver.Consumer):
             seen = now
 
     def _end_process(self) -> None:
-        error = Expelled(self.app.conf)
-        logger.critical("%s", error)
-        self._stop_process(error)
+        self._stop_process(Expelled(self.app.conf))
 
     # -- seeking
 
@@ -207,16 +234,32 @@ class Consumer(driver.Consumer):
         await super().perform_seek()
         work = {tp for tp in self.assignment() if tp.topic not in self.app.tables.changelog_topics}
         oldest = await self.earliest_offsets(*work)
-        # aiokafka stays where it is where nothing is committed, past what was thrown away.
-        if new := {tp: oldest[tp] for tp in work if not self._committed_offset[tp]}:
-            await self.seek_wait(new)
-        for tp in work:
-            self._first[tp] = max(self._committed_offset[tp] or 0, oldest[tp])
-            self._read_offset[tp] = None
+        committed = {tp: self._committed_offset[tp] for tp in work}
+        self._first |= {tp: max(committed[tp] or 0, oldest[tp]) for tp in work}
+        # aiokafka stays where it is where nothing is committed, past what was thrown away, and
+        # goes by itself to the oldest where what was committed is forgotten.
+        if moved := {tp: self._first[tp] for tp in work if self._first[tp] != committed[tp]}:
+            await self.seek_wait(moved)
+        self._read_offset.update(dict.fromkeys(work))
+        if not self._is_joining:  # nothing can be committed until it is known whose they are
+            await self._tell_forgotten(committed, oldest)
         # Faust empties the streams' queues before it calls `resume_flow`: nothing comes in sooner.
         # Its fetcher seeks on its own too, while nothing may come in: what is sought stays so.
         self._sought |= self._resumed_by_seek & work
         self._resumed_by_seek = set()
+
+    async def _tell_forgotten(
+        self, committed: Mapping[TP, int | None], oldest: Mapping[TP, int]
+    ) -> None:
+        """Own up to accepted records that nobody will read, once, and go on behind them."""
+        gone = tuple(find_forgotten(self.app.conf.id, committed, oldest))
+        for each in gone:
+            logger.critical("%s", each)
+            if self._on_forgotten is not None:
+                self._on_forgotten(each.tp.topic, each.records)
+        # Committed, they are told once, and lag and audits count what can still be read.
+        if gone and await self._commit({each.tp: each.oldest for each in gone}):
+            self._committed_offset.update({each.tp: each.oldest for each in gone})
 
     # -- committing
 
@@ -233,14 +276,10 @@ class Consumer(driver.Consumer):
         expected = max(self._committed_offset[tp] or 0, self._first.get(tp, 0))
         if lowest <= expected:
             return False
-        text = f"offsets {expected} to {lowest - 1} of {tp} were never handed out"
-        self._stop_process(RuntimeError(text))
+        self._stop_at_gap(tp, expected, lowest)
         return True
 
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets that were left out of a topic with work: read them again, in a new process."""
-        if tp.topic in self.app.tables.changelog_topics:
-            await super()._add_gap(tp, offset_from, offset_to)
-            return
-        text = f"offsets {offset_from} to {offset_to} of {tp} were left out"
+    def _stop_at_gap(self, tp: TP, first: int, until: int) -> None:
+        """Read again, in a new process, what was left out; it tells what Kafka has forgotten."""
+        text = f"offsets {first} to {until - 1} of {tp} were left out"
         self._stop_process(RuntimeError(text))

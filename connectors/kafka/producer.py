@@ -15,8 +15,8 @@ from faust.types.core import HeadersArg
 from faust.types.tuples import TP, FutureMessage, Message
 from faust.types.tuples import RecordMetadata as FaustMetadata
 
-from connectors.kafka.unit import Outgoing, Sent, Unit, outgoing_of
-from connectors.log.sqlitelog import stop_process
+from connectors.kafka.stopping import stop_process
+from connectors.kafka.unit import Outgoing, Sent, Unit, outgoing_of, place_of
 from streams.ports import Place, Record
 
 if TYPE_CHECKING:
@@ -197,11 +197,6 @@ class Producer(driver.Producer):
     def _fail(self, error: BaseException) -> None:
         logger.critical("Kafka did not take a record: %r", error)
         self._stop_process(error)
-
-
-def place_of(metadata: RecordMetadata) -> Place:
-    """Where the broker put a record."""
-    return Place(topic=metadata.topic, partition=metadata.partition, offset=metadata.offset)
 
 
 def _headers(given: HeadersArg | None) -> tuple[tuple[str, bytes], ...]:

@@ -10,7 +10,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types.tuples import TP
 
-from connectors.log.sqlitelog import stop_process
+from connectors.kafka.stopping import stop_process
 
 Load = Callable[[set[TP]], Awaitable[None]]
 

@@ -15,9 +15,9 @@ from faust.types.tuples import TP
 from connectors.kafka.partitions import Partitions
 from connectors.kafka.replay import client_options_of
 from connectors.kafka.rows import ON_DISK, MemoryRows, RocksRows
+from connectors.kafka.stopping import stop_process
 from connectors.kafka.unit import Outgoing
 from connectors.log.recordstore import DirtyRow, RecordStore
-from connectors.log.sqlitelog import stop_process
 
 if TYPE_CHECKING:
     from connectors.kafka.producer import Producer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
 
-from streams.ports import Record
+from streams.ports import Place, Record
 
 if TYPE_CHECKING:
     from connectors.kafka.producer import Producer
@@ -70,3 +70,8 @@ def outgoing_of(record: Record, sent: Sent | None = None) -> Outgoing:
     """A record for the broker; its partition follows from its key."""
     # An empty value is how our topics say that a row is gone; Kafka's compaction wants none.
     return Outgoing(record.topic, record.key, record.value or None, None, record.headers, sent)
+
+
+def place_of(metadata: RecordMetadata) -> Place:
+    """Where the broker put a record."""
+    return Place(topic=metadata.topic, partition=metadata.partition, offset=metadata.offset)

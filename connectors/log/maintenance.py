@@ -127,7 +127,7 @@ class Maintenance:
 
     def _expire_partition(self, partition_id: int, before_ms: int) -> int:
         """Delete from the oldest on until one is young enough: times never go back."""
-        end = self._needed_from(partition_id)
+        end = self._read_to(partition_id) or 0
         deleted = 0
         while places := self._column(
             "SELECT place FROM (SELECT place, timestamp_ms FROM log"
@@ -146,7 +146,9 @@ class Maintenance:
         deleted = 0
         with self._lock, self._turn_taken(".delete") as mine:
             for partition_id in topic.partition_ids if mine else ():
-                end = min(self._end(partition_id), self._needed_from(partition_id))
+                end = self._end(partition_id)
+                if (needed_from := self._read_to(partition_id)) is not None:
+                    end = min(end, needed_from)
                 if not only_if_dirty or self._is_dirty(partition_id, end):
                     deleted += self._compact_partition(topic, partition_id, end)
         return deleted
@@ -212,12 +214,12 @@ class Maintenance:
 
     # -- what is needed
 
-    def _needed_from(self, partition_id: int) -> int:
-        """The lowest offset that a group still has to read, or the end when no group reads."""
+    def _read_to(self, partition_id: int) -> int | None:
+        """The lowest offset that a group still has to read, or None before any group came."""
         lowest = self._connection.execute(
             "SELECT min(next_offset) FROM positions WHERE partition_id = ?", (partition_id,)
         ).fetchone()[0]
-        return self._end(partition_id) if lowest is None else int(lowest)
+        return None if lowest is None else int(lowest)
 
     def _end(self, partition_id: int) -> int:
         row = self._connection.execute(

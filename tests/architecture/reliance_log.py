@@ -16,6 +16,8 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.stores import base as stores_base
 from faust.tables import recovery
 from faust.transport import base, consumer, drivers, producer
+from faust.types import _env
+from faust.types.settings import Settings
 from mode.utils import futures
 
 from connectors.log import consumer as log_consumer
@@ -166,6 +168,22 @@ OF_THE_LOG = (
         theirs=faust.App,
         why="that Faust's statistics are taken out before anything is told to them",
         names={"on_init_dependencies": "(self)"},
+    ),
+    Reliance(
+        module="ops/worker.py",
+        theirs=Settings,
+        why="that `env={}` keeps the variables of the environment from every setting of Faust",
+        names={
+            "_init_env_prefix": "(self, env=, env_prefix=, **kwargs)",
+            "getenv": "(self, env_name)",
+        },
+    ),
+    Reliance(
+        module="ops/wiring.py",
+        theirs=_env,
+        why="how the names begin of the variables that Faust reads when it is imported; look for "
+        "`environ` in all of Faust and Mode",
+        names={"PREFICES": "list"},
     ),
     Reliance(
         module="ops/worker.py",

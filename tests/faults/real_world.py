@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from loadtests.engines import Engines, environment_of
@@ -16,8 +15,6 @@ from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.redis import RedisServer
 from tests.integration.product_world import until
 from tests.real_engines import fresh_name
-
-PROBE_SECONDS_MAX = 20.0
 
 
 def engines(
@@ -59,28 +56,3 @@ async def part(made: World, name: str, *, other_than: int = 0) -> int:
 
     await until(runs)
     return pid
-
-
-async def probe(made: World) -> tuple[int, dict[str, str]]:
-    """Send one notice beside the load; its status (0: no answer) and headers.
-
-    It counts as accepted when it is; what is refused stays to be sent.
-    """
-    merchant, reference, request = made.next_notice()
-    status, headers = 0, dict[str, str]()
-    with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
-        async with asyncio.timeout(PROBE_SECONDS_MAX):
-            reader, writer = await asyncio.open_connection("127.0.0.1", made.product.port)
-            try:
-                writer.write(request)
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            finally:
-                writer.close()
-            status = int(head[0].split()[1])
-            pairs = (line.partition(":") for line in head[1:] if line)
-            headers = {name.lower(): value.strip() for name, _, value in pairs}
-    if status == 0:
-        merchant.uncertain.append(reference)
-    elif status == 202:
-        merchant.accepted.append(reference)
-    return status, headers

@@ -19,6 +19,8 @@ class Scale:
     broker_down: float
     broker_frozen: float
     sides_down: float
+    after: float
+    """The load goes on for so long after an outage."""
     load_seconds: float
     """All of it together, or more: invoices for so long are registered beforehand."""
 
@@ -30,7 +32,8 @@ SHORT = Scale(
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
     sides_down=10,
-    load_seconds=72,
+    after=4,
+    load_seconds=63,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
@@ -39,6 +42,7 @@ AS_IN_THE_DOCS = Scale(
     broker_down=10,
     broker_frozen=30,
     sides_down=60,
+    after=6,
     load_seconds=188,
 )
 SCALE = AS_IN_THE_DOCS if os.environ.get("FAULTS") == "full" else SHORT

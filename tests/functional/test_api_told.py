@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from api.ports import ApiLimits
+from connectors.log.tail import LogTail
 from streams.codecs import encode
 from streams.domain.delivery import Attempt
+from streams.domain.errors import Unavailable
 from streams.domain.ids import DeliveryId, MerchantId
 from streams.messages import AttemptMade
 from streams.ports import Record
-from tests.api_shop import Shop, a_shop
+from tests.api_harness import a_world
+from tests.api_shop import Shop, a_shop, open_shop
 from tests.builders import NOW
 
 
@@ -113,6 +116,31 @@ async def test_complete_up_to_waits_for_the_steps_before_the_archive(tmp_path: P
     a_moment_later = accepted_at + timedelta(seconds=1)
     assert datetime.fromisoformat(behind["complete_up_to"]) < a_moment_later
     assert datetime.fromisoformat(complete["complete_up_to"]) > a_moment_later
+
+
+class LogThatGoesAway(LogTail):
+    """A log that cannot be asked from some moment on, as Kafka while it chooses new leaders."""
+
+    is_away = False
+
+    async def untaken_since(self) -> datetime | None:
+        if self.is_away:
+            raise Unavailable("the log cannot be asked")
+        return await super().untaken_since()
+
+
+async def test_the_feed_goes_on_while_the_log_cannot_be_asked(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        tail = LogThatGoesAway(world.log)
+        async with world.api(tail=tail) as api:
+            shop = await open_shop(world, api)
+            await paid(shop)
+            before = await shop.get("/v1/events")
+            tail.is_away = True
+            meanwhile = await shop.get("/v1/events")
+
+    assert before["complete_up_to"] is not None
+    assert meanwhile == {**before, "complete_up_to": None}
 
 
 async def test_one_event_can_be_looked_at(tmp_path: Path) -> None:

@@ -183,15 +183,14 @@ class World:
                 await pause(PAUSE_SECONDS)
 
     async def pay(self, merchant: Merchant, number: str, amount_yen: int = 1_000) -> Any:
-        """Report a payment, again and again until it is accepted, as a provider does."""
-        notice = {
-            "notice_id": f"n-{number}",
-            "kind": "preliminary",
-            "reference": number,
-            "amount_yen": amount_yen,
-            "paid_at": "2026-11-01T10:00:00+09:00",
-        }
-        body = json.dumps(notice).encode()
+        """Report the payment of an invoice."""
+        notice = {"notice_id": f"n-{number}", "kind": "preliminary", "amount_yen": amount_yen}
+        return await self.report(merchant, number, notice)
+
+    async def report(self, merchant: Merchant, reference: str, notice: dict[str, object]) -> Any:
+        """Send a notice again and again until it is accepted, as a provider does."""
+        whole = {"reference": reference, "paid_at": "2026-11-01T10:00:00+09:00", **notice}
+        body = json.dumps(whole).encode()
         digest = hmac.digest(CHANNEL_SECRET.encode(), body, "sha256").hex()
         headers = {
             "X-Keshikomi-Signature": f"sha256={digest}",
@@ -202,16 +201,21 @@ class World:
 
     async def feed(self, merchant: Merchant) -> list[dict[str, Any]]:
         """The merchant's whole pull feed."""
-        events: list[dict[str, Any]] = []
+        return await self._every_page(merchant, "/v1/events")
+
+    async def deliveries(self, merchant: Merchant) -> list[dict[str, Any]]:
+        """Every delivery to the merchant, newest first."""
+        return await self._every_page(merchant, "/v1/deliveries")
+
+    async def _every_page(self, merchant: Merchant, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         after = ""
         while True:
-            path = f"/v1/events?limit=250{after}"
-            page = await self.call("GET", path, want=200, headers=merchant.auth)
-            events += page["data"]
-            if not page["data"]:
-                return events
-            if page["next"] is None:
-                return events
+            asked = f"{path}?limit=250{after}"
+            page = await self.call("GET", asked, want=200, headers=merchant.auth)
+            found += page["data"]
+            if not page["data"] or page["next"] is None:
+                return found
             after = f"&after={page['next']}"
 
 

@@ -14,7 +14,8 @@ from cryptography.x509.oid import NameOID
 
 from connectors.cache import redis as driver
 from connectors.cache.redis import RedisCache
-from ops import check
+from ops.check import check
+from ops.checking import Finding
 from ops.settings import Settings
 from ops.stack.redis import RedisServer
 from ops.stack.server import free_port
@@ -89,9 +90,9 @@ async def test_the_password_comes_from_the_url_or_from_beside_it(
 
 
 async def test_a_check_of_the_product_tries_its_redis(tmp_path: Path, server: RedisServer) -> None:
-    async def found() -> check.Finding:
+    async def found() -> Finding:
         settings = Settings(data=tmp_path / "data", cache=server.url)
-        findings = await check.check(settings)
+        findings = await check(settings)
         return next(finding for finding in findings if finding.name == "cache")
 
     well = await found()
@@ -108,14 +109,7 @@ async def test_a_check_of_the_product_tries_its_redis(tmp_path: Path, server: Re
 async def test_tls_is_verified(
     tmp_path: Path, open_redis: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    write_certificate(key, certificate, name="localhost")
-    port = free_port()
-    with client_of(server) as client:
-        client.config_set("tls-auth-clients", "no")
-        client.config_set(
-            "tls-cert-file", str(certificate), "tls-key-file", str(key), "tls-port", port
-        )
+    port, certificate = open_to_tls(server, tmp_path)
 
     with pytest.raises(Unavailable, match="certificate verify failed: self"):
         await open_redis(f"rediss://localhost:{port}").version()
@@ -126,6 +120,39 @@ async def test_tls_is_verified(
     assert await by_name.version()
     await by_name.put("a", b"1", seconds=60)
     assert await by_name.get("a") == b"1"
+
+
+async def test_tls_and_a_port_without_it_are_named_as_such_either_way(
+    tmp_path: Path, open_redis: Open, server: RedisServer
+) -> None:
+    port, _ = open_to_tls(server, tmp_path)
+    with client_of(server) as client:
+        client.config_set("requirepass", "hunter2")
+
+    with pytest.raises(Unavailable) as plain:
+        await open_redis(f"rediss://:hunter2@127.0.0.1:{server.port}").version()
+    assert str(plain.value) == (
+        f"redis: port {server.port} of 127.0.0.1 speaks no TLS, so there was no handshake: "
+        "it is for redis://, not rediss://"
+    )
+    with pytest.raises(Unavailable) as guarded:
+        await open_redis(f"redis://:hunter2@127.0.0.1:{port}").version()
+    assert str(guarded.value) == (
+        f"redis: port {port} of 127.0.0.1 speaks TLS only: it is for rediss://, not redis://"
+    )
+
+
+def open_to_tls(server: RedisServer, directory: Path) -> tuple[int, Path]:
+    """Another port of the server, with TLS, and the certificate that it shows for localhost."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    write_certificate(key, certificate, name="localhost")
+    port = free_port()
+    with client_of(server) as client:
+        client.config_set("tls-auth-clients", "no")
+        client.config_set(
+            "tls-cert-file", str(certificate), "tls-key-file", str(key), "tls-port", port
+        )
+    return port, certificate
 
 
 def write_certificate(key_path: Path, certificate_path: Path, *, name: str) -> None:

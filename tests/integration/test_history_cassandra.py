@@ -192,19 +192,6 @@ async def test_a_log_that_is_not_the_one_before_is_noticed(history: History) -> 
             await history.store(batch)
 
 
-async def test_what_expired_does_not_come_back_with_the_message_of_its_time(
-    history: History,
-) -> None:
-    batch = payments(5)
-    await history.store(batch)
-    assert await history.expire(NOW.replace(year=NOW.year + 1)) > 0
-
-    await history.store(batch)
-
-    counts = await history.counts()
-    assert (counts.accepted, counts.matched, counts.notified, counts.events) == (0, 0, 0, 0)
-
-
 async def test_what_was_matched_leaves_the_list_of_what_waits(
     url: str, history: History, pool: Keyspaces
 ) -> None:

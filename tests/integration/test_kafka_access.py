@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from connectors.kafka.admin import TopicPlan, make_topics
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.tail import KafkaTail
-from ops.check import Finding
+from connectors.kafka.topics import TopicPlan, make_topics
 from ops.check import check as find_faults
-from ops.settings import read
+from ops.checking import Finding
+from ops.engines import setup
+from ops.settings import Settings, read
 from ops.stack.server import free_port
 from streams.clock import system_clock
 from streams.domain.errors import Unavailable
@@ -46,7 +47,7 @@ async def test_who_proves_who_they_are_makes_topics_appends_and_reads(
     connection = WAYS[way](kafka)
     assert read(environment_of(connection), {}).kafka == connection
     topic = TopicPlan(name=fresh_name("access"), partitions=1, replication=1)
-    assert await make_topics(connection, [topic]) == [topic.name]
+    assert await make_topics(connection, [topic]) == [f"{topic.name} is made"]
     appender = KafkaAppender(connection)
     tail = KafkaTail(connection, {topic.name: 1}, system_clock)
 
@@ -116,6 +117,36 @@ async def test_a_check_of_the_product_names_the_fault_once(
     (fault,) = await faults(replace(right, password=WRONG_PASSWORD))
     assert fault.name == "log"
     assert fault.sentence == f"Kafka at {right.servers[0]} {REFUSED}"
+
+
+async def test_setup_gives_topics_the_retention_that_a_check_missed(
+    kafka: GuardedKafka, tmp_path: Path
+) -> None:
+    def for_days(days: int) -> Settings:
+        flags = {"data": str(tmp_path / "data"), "port": str(free_port())}
+        chosen = {"KESHIKOMI_LOG_RETENTION_DAYS": str(days)}
+        return read(environment_of(kafka.by_certificate()) | chosen, flags)
+
+    async def about_topics(settings: Settings) -> Finding:
+        (found,) = (each for each in await find_faults(settings) if each.name == "topics")
+        return found
+
+    setup(for_days(3))
+    assert not (await about_topics(for_days(3))).is_fault
+    missed = await about_topics(for_days(4))
+    assert missed.is_fault
+    assert "references has retention.ms = 259200000, not 345600000" in missed.sentence
+    shorter = await about_topics(for_days(2))
+    assert not shorter.is_fault
+    assert "references has retention.ms = 259200000, not 172800000" in shorter.sentence
+
+    said: list[str] = []
+    setup(for_days(4), say=said.append)
+    setup(for_days(2), exactly=True, say=said.append)
+
+    for now, before in ((345600000, 259200000), (172800000, 345600000)):
+        assert f"references has retention.ms = {now} now, not {before}" in said
+    assert not (await about_topics(for_days(2))).is_fault
 
 
 def test_a_worker_that_may_not_get_in_ends_with_one_sentence(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -137,21 +137,23 @@ async def refusals(connection: KafkaConnection) -> list[str]:
         async with an_admin(connection):
             pass
 
-    told = []
-    for attempt in (
-        administer,
-        lambda: appender.append([a_record()]),
-        lambda: tail.fetch("notices", 0, 0, 1),
-        lambda: tail.end("notices", 0),
-    ):
+    async def told(attempt: Callable[[], Awaitable[object]]) -> str:
         began = monotonic_seconds()
         with pytest.raises(Unavailable) as refused:
             await attempt()
         assert monotonic_seconds() - began < TOLD_SECONDS_MAX
-        told.append(str(refused.value))
+        return str(refused.value)
+
+    attempts = (
+        administer,
+        lambda: appender.append([a_record()]),
+        lambda: tail.fetch("notices", 0, 0, 1),
+        lambda: tail.end("notices", 0),
+    )
+    answers = await asyncio.gather(*map(told, attempts))
     await appender.close()
     await tail.close()
-    return told
+    return answers
 
 
 async def test_brokers_that_refuse_alike_are_named_together(kafka: GuardedKafka) -> None:

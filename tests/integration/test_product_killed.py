@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from loadtests.verify import check_deliveries
 from ops.demo_product import Product, free_port, start
 from tests.integration.product_world import (
     Merchant,
@@ -109,8 +110,11 @@ async def check(
         paid = [e for e in events if e["type"] == "invoice.paid"]
         numbers = [e["payload"]["data"]["invoice"]["invoice_number"] for e in paid]
         assert sorted(numbers) == sorted(mine)
-        if down:
-            await all_pending(world, merchant, len(ids))
+        listed = await all_listed(world, merchant, len(ids), is_down=down)
+        endpoint = merchant.endpoint_id
+        assert not list(check_deliveries("", endpoint, set(ids), listed, complete=not down))
+        if down:  # nothing is lost for a server that was down the whole time
+            assert {row["status"] for row in listed} <= {"pending", "retrying"}
             continue
         await until(partial(has_heard, merchant, set(ids)))
         assert merchant.paid_numbers() == mine
@@ -144,30 +148,19 @@ async def settled_feed(world: World, merchant: Merchant, invoices: int) -> list[
     return events
 
 
-async def all_pending(world: World, merchant: Merchant, events: int) -> None:
-    """Nothing is lost for a server that was down the whole time: all of it is still to come.
+async def all_listed(
+    world: World, merchant: Merchant, events: int, *, is_down: bool
+) -> list[dict[str, Any]]:
+    """The merchant's deliveries, once there is one for each event.
 
-    History hears of a delivery after it has heard of its event.
+    History hears of a delivery after it has heard of its event, and last of its end.
     """
-    found: list[str] = []
+    found: list[dict[str, Any]] = []
 
     async def are_known() -> bool:
-        found[:] = await statuses(world, merchant)
-        return len(found) == events
+        found[:] = await world.deliveries(merchant)
+        has_ended = is_down or all(row["status"] == "delivered" for row in found)
+        return len(found) >= events and has_ended
 
     await until(are_known)
-    assert set(found) <= {"pending", "retrying"}
-
-
-async def statuses(world: World, merchant: Merchant) -> list[str]:
-    """The status of each delivery to a merchant."""
-    found: list[str] = []
-    after = ""
-    while True:
-        path = f"/v1/deliveries?limit=250{after}"
-        page = await world.call("GET", path, want=200, headers=merchant.auth)
-        found += [row["status"] for row in page["data"]]
-        if page["next"] is None:
-            break
-        after = f"&after={page['next']}"
     return found

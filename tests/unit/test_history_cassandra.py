@@ -10,6 +10,7 @@ import pytest
 from connectors.history.cassandra import times
 from connectors.history.cassandra.address import address_of
 from connectors.history.cassandra.bridge import Bridge
+from connectors.history.cassandra.replicating import replication_of
 from connectors.history.migration import Migration
 from connectors.history.opening import open_history
 from connectors.history.projecting import ATTEMPTS_PER_ROUND_MAX
@@ -20,7 +21,7 @@ def test_a_url_names_the_hosts_and_the_keyspace() -> None:
     address = address_of("cassandra://a.example,b.example:9043/history")
 
     assert (address.hosts, address.port) == (("a.example", "b.example"), 9043)
-    assert (address.keyspace, address.dc, address.replication) == ("history", "datacenter1", 1)
+    assert (address.keyspace, address.dc, address.replication) == ("history", "datacenter1", None)
     assert (address.user, address.tls) == (None, False)
 
 
@@ -39,6 +40,17 @@ def test_a_url_carries_the_user_and_the_options() -> None:
     assert (address.dc, address.replication) == ("tokyo", 3)
     assert (address.tls, address.ca) == (True, "/etc/ca.pem")
     assert "p@ss" not in repr(address)
+
+
+def test_a_keyspace_is_replicated_as_asked_and_elsewhere_as_it_was() -> None:
+    asked = address_of("cassandra://db/history?dc=tokyo&replication=3")
+
+    assert replication_of(asked, {"tokyo": "1", "osaka": "2"}) == (
+        "replication = {'class': 'NetworkTopologyStrategy', 'tokyo': 3, 'osaka': 2}"
+    )
+    assert replication_of(address_of("cassandra://db/history"), {}) == (
+        "replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}"
+    )
 
 
 @pytest.mark.parametrize(

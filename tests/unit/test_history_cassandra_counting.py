@@ -9,8 +9,8 @@ import pytest
 from cassandra import OperationTimedOut  # type: ignore[import-untyped]  # it has no type hints
 from cassandra.cluster import NoHostAvailable  # type: ignore[import-untyped]  # as above
 
-from connectors.history.cassandra import counting
-from connectors.history.cassandra.counting import HALVINGS_MAX, RANGES, counts
+from connectors.history.cassandra.counting import counts
+from connectors.history.cassandra.ring import HALVINGS_MAX, RANGES, RANGES_AT_ONCE, ranges
 from streams.domain.errors import Unavailable
 
 RING = 2**64
@@ -57,7 +57,7 @@ async def test_every_row_is_counted_once_in_ranges_that_are_bounded() -> None:
 
     assert len(ring.asked) == RANGES * TABLES
     assert max(last - first for first, last in ring.asked) <= RING // RANGES
-    assert ring.at_once <= counting.RANGES_AT_ONCE
+    assert ring.at_once <= RANGES_AT_ONCE
 
 
 async def test_a_range_that_takes_too_long_is_halved_and_counted_anew() -> None:
@@ -87,3 +87,12 @@ async def test_a_cluster_that_is_away_is_not_asked_in_ever_smaller_parts() -> No
         await counted(ring)
 
     assert {last - first for first, last in ring.asked} <= {RING // RANGES, RING // RANGES - 1}
+
+
+@pytest.mark.parametrize("parts", [1, 24])
+def test_the_parts_of_the_ring_are_all_of_it_and_overlap_nowhere(parts: int) -> None:
+    found = [each for part in range(parts) for each in ranges(part, parts)]
+
+    assert len(found) == parts * RANGES
+    assert (found[0][0], found[-1][1]) == (-(2**63), 2**63 - 1)
+    assert [last for _, last in found[:-1]] == [first for first, _ in found[1:]]

@@ -63,3 +63,29 @@ async def test_those_who_wait_are_served_by_a_new_connection() -> None:
     assert [status for status, _ in told] == [0, 204, 204]
     await client.close()
     server.close()
+
+
+async def test_a_503_that_does_not_say_when_to_come_again_is_counted() -> None:
+    said = [
+        b"200 OK",
+        b"503 No\r\nRetry-After: 10",
+        b"503 No",
+        b"503 No\r\nretry-after: 0",
+        b"503 No\r\nretry-after: soon",
+    ]
+
+    async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for line in said:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 " + line + b"\r\ncontent-length: 2\r\n\r\nso")
+        writer.close()
+
+    server, port = await a_server(refuses)
+    client = Client(port, connections_max=1)
+
+    told = [await client.ask(REQUEST) for _ in said]
+
+    assert told == [(200, b"so"), *[(503, b"so")] * 4]
+    assert client.curt == 3
+    await client.close()
+    server.close()

@@ -137,6 +137,17 @@ async def test_retention_deletes_what_is_old_and_read_by_all(tmp_path: Path) -> 
         assert log.earliest("t", 0) == log.end("t", 0) == 11
 
 
+async def test_retention_keeps_what_no_group_has_come_to_read_yet(tmp_path: Path) -> None:
+    times = Times()
+    with a_log(tmp_path / "log.db", clock=times) as log:
+        one_partition(log, retention=60)
+        await put(log, ("a", "1"), ("a", "2"))
+        times.pass_by(61)
+
+        assert log.expire("t") == 0
+        assert offsets(log) == [0, 1]
+
+
 async def test_a_topic_without_retention_keeps_everything(tmp_path: Path) -> None:
     times = Times()
     with a_log(tmp_path / "log.db", clock=times) as log:

@@ -228,6 +228,15 @@ def test_an_outage_of_history_is_counted_and_told(
     assert lines[0]["reason"] == "the disk is gone"
 
 
+def test_forgotten_records_are_counted_by_topic_from_zero_on(figures: Figures) -> None:
+    assert figures.of("forgotten_records_total", topic="references") == 0
+
+    figures.telemetry.record_forgotten("references", 3)
+
+    assert figures.of("forgotten_records_total", topic="references") == 3
+    assert figures.of("forgotten_records_total", topic="history") == 0
+
+
 def test_the_operators_page_lists_every_metric(figures: Figures) -> None:
     page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text("utf-8")
 

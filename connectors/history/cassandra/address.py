@@ -18,8 +18,10 @@ _SHAPE = f"{SCHEME}[USER:PASSWORD@]HOST[,HOST...][:PORT]/KEYSPACE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a history is and how to get in; `replication` is used when the keyspace is made.
+    """Where a history is and how to get in.
 
+    A keyspace is made with `replication` copies of each row, or one when none are asked for; one
+    that was made before is to have as many, unless none are asked for.
     With `tls` the certificate of every node is verified, against the authorities in the file
     `ca` or against those that the machine trusts.
     """
@@ -28,7 +30,7 @@ class Address:
     port: int
     keyspace: str
     dc: str
-    replication: int
+    replication: int | None
     user: str | None
     password: str | None = field(repr=False)
     tls: bool
@@ -52,7 +54,11 @@ def address_of(url: str) -> Address:
         port=port,
         keyspace=keyspace,
         dc=options.get("dc", "datacenter1"),
-        replication=_whole(options.get("replication", "1"), "replication", REPLICATION_MAX),
+        replication=(
+            _whole(options["replication"], "replication", REPLICATION_MAX)
+            if "replication" in options
+            else None
+        ),
         user=unquote(user) if has_user else None,
         password=unquote(password) if has_user else None,
         tls=options.get("tls", "false") == "true",

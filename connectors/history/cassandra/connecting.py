@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cassandra import (  # type: ignore[import-untyped]  # the driver has no type hints
+    AuthenticationFailed,
     ConsistencyLevel,
+    OperationTimedOut,
     ProtocolVersion,
+    RequestExecutionException,
+    Unauthorized,
+    UnresolvableContactPoints,
+    protocol,
 )
 from cassandra.auth import PlainTextAuthProvider  # type: ignore[import-untyped]  # as above
 from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
     EXEC_PROFILE_DEFAULT,
     Cluster,
     ExecutionProfile,
+    NoHostAvailable,
 )
+from cassandra.connection import ConnectionException  # type: ignore[import-untyped]  # as above
 from cassandra.io.libevreactor import LibevConnection  # type: ignore[import-untyped]  # as above
 from cassandra.policies import (  # type: ignore[import-untyped]  # as above
     DCAwareRoundRobinPolicy,
@@ -25,6 +33,7 @@ from cassandra.policies import (  # type: ignore[import-untyped]  # as above
 from cassandra.query import dict_factory, tuple_factory  # type: ignore[import-untyped]  # as above
 
 from connectors.history.cassandra.address import Address
+from streams.domain.errors import Unavailable
 
 REQUEST_SECONDS_MAX = 5.0
 CONNECT_SECONDS_MAX = 5.0
@@ -34,9 +43,29 @@ RECONNECT_SECONDS_MAX = 2.0
 CONDITIONAL = "conditional"
 """The profile whose rows have names, for statements with conditions."""
 
+_WHY = "Last error: "
+
+UNREACHABLE = (
+    NoHostAvailable,
+    RequestExecutionException,
+    OperationTimedOut,
+    ConnectionException,
+    AuthenticationFailed,
+    Unauthorized,
+    UnresolvableContactPoints,
+    protocol.RequestExecutionException,
+    protocol.ServerError,
+    OSError,
+)
+"""What the driver raises when a cluster is away, refuses us, or cannot do now what it is asked."""
+
 
 def connected(address: Address, prepare: Callable[[Any], None]) -> tuple[Any, Any]:
-    """A cluster and a session in the keyspace; blocks."""
+    """A cluster, and a session that was prepared; blocks.
+
+    Raises what the driver does, `Unavailable` when the cluster has not the data centre of the
+    address, and what `prepare` raises.
+    """
     cluster = Cluster(
         contact_points=address.hosts,
         port=address.port,
@@ -56,12 +85,44 @@ def connected(address: Address, prepare: Callable[[Any], None]) -> tuple[Any, An
         execution_profiles=_profiles(address),
     )
     try:
-        session = cluster.connect()
+        session = _session(cluster, address)
         prepare(session)
     except BaseException:
         cluster.shutdown()
         raise
     return cluster, session
+
+
+def _session(cluster: Any, address: Address) -> Any:
+    """The driver knows every node by now, and says only that it may use none of them."""
+    try:
+        return cluster.connect()
+    except NoHostAvailable as error:
+        there = sorted({node.datacenter for node in nodes_of(cluster) if node.datacenter})
+        if not there or address.dc in there:
+            raise
+        text = f"history: Cassandra has no data centre {address.dc}, but {' and '.join(there)}"
+        raise Unavailable(f"{text}; KESHIKOMI_HISTORY names ours by ?dc=") from error
+
+
+def nodes_of(cluster: Any) -> Sequence[Any]:
+    """Every node that the cluster knows of: its `address`, its `datacenter`, whether it `is_up`."""
+    known: Sequence[Any] = cluster.metadata.all_hosts()
+    return known
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """The same of one of `UNREACHABLE`."""
+    told = f"{type(error).__name__}: {error}"
+    if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict):
+        # The driver says of a connection where it tried, and then why it failed.
+        nodes = (f"{node} {str(why).rpartition(_WHY)[2]}" for node, why in error.errors.items())
+        told = f"no node of Cassandra can be used: {'; '.join(nodes)}"
+    elif isinstance(error, OperationTimedOut):
+        told = f"Cassandra at {error.last_host} had no answer within {REQUEST_SECONDS_MAX:g} s"
+    elif isinstance(error, UnresolvableContactPoints):
+        told = "no host that KESHIKOMI_HISTORY names is found"
+    return Unavailable(f"history: {told}")
 
 
 def _profiles(address: Address) -> dict[object, Any]:

@@ -1,38 +1,17 @@
 """The figures that the laws are added up from: counted when asked, a stretch of the ring at a time.
 
-No counter is kept that could drift. No request reads more than a page of one range, each has the
-driver's time-out, and a range that takes too long is halved; so a count is as slow as there are
-rows, and needs the same memory however many there are.
+No counter is kept that could drift; so a count is as slow as there are rows.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cassandra import (  # type: ignore[import-untyped]  # the driver has no type hints
-    OperationTimedOut,
-    ReadFailure,
-    ReadTimeout,
-)
-
+from connectors.history.cassandra import ring
 from connectors.history.cassandra.session import Session
-from streams.domain.errors import Unavailable
 from streams.ports import Counts
 
-RANGES = 64
-RANGES_AT_ONCE = 4
-"""More make the nodes no faster, and others who ask them slower."""
-HALVINGS_MAX = 10
-TOO_LONG = (OperationTimedOut, ReadTimeout, ReadFailure)
-"""A node that must pass over too many rows that were removed gives up as well."""
-
-_FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
-
-Range = tuple[int, int]
-"""Tokens after the first and up to the last."""
 Tally = Counter[tuple[object, ...]]
 """How many rows have these values."""
 
@@ -99,48 +78,14 @@ def _by_first(tally: Tally) -> Counter[object]:
 
 
 async def _tally(session: Session, table: _Table, since_us: int | None) -> Tally:
-    """A table's rows by their values, a few ranges at once."""
-    statement = table.statement(since=since_us is not None)
+    """A table's rows by their values."""
     values = () if since_us is None else (since_us,)
+    request = table.statement(since=since_us is not None), values
+    return sum(await ring.read(session, request, ring.ranges(), _counted), Tally())
+
+
+async def _counted(pages: ring.Pages) -> Tally:
     found: Tally = Counter()
-    ranges = _ring(RANGES)
-
-    async def work() -> None:
-        for each in ranges:
-            found.update(await _of_range(session, statement, each, values, HALVINGS_MAX))
-
-    workers = [asyncio.create_task(work()) for _ in range(RANGES_AT_ONCE)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    async for rows in pages:
+        found.update(map(tuple, rows))
     return found
-
-
-async def _of_range(
-    session: Session, statement: str, tokens: Range, values: Sequence[int], halvings: int
-) -> Tally:
-    found: Tally = Counter()
-    try:
-        async for rows in session.pages(statement, *tokens, *values):
-            found.update(map(tuple, rows))
-    except Unavailable as error:
-        if not halvings or not isinstance(error.__cause__, TOO_LONG):
-            raise
-    else:
-        return found
-    # What was counted of it is forgotten, and each half is counted from its beginning.
-    first, last = tokens
-    middle = (first + last) // 2
-    return await _of_range(
-        session, statement, (first, middle), values, halvings - 1
-    ) + await _of_range(session, statement, (middle, last), values, halvings - 1)
-
-
-def _ring(parts: int) -> Iterator[Range]:
-    """The whole ring in equal parts."""
-    size = 2**64 // parts
-    starts = [_FIRST_TOKEN + number * size for number in range(parts)]
-    yield from zip(starts, [*starts[1:], _LAST_TOKEN], strict=True)

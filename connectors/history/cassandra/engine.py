@@ -187,5 +187,5 @@ class CassandraHistory:
     async def counts(self, since: datetime | None = None) -> Counts:
         return await counting.counts(self._session, micros(since) if since is not None else None)
 
-    async def expire(self, before: datetime) -> int:
-        return await retention.expire(self._session, micros(before))
+    async def expire(self, before: datetime, *, part: int = 0, parts: int = 1) -> int:
+        return await retention.expire(self._session, micros(before), part=part, parts=parts)

@@ -9,8 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from cassandra import WriteTimeout  # type: ignore[import-untyped]  # the driver has no type hints
+from cassandra.query import ValueSequence  # type: ignore[import-untyped]  # as above
 
 from connectors.history.cassandra.address import Address
+from connectors.history.cassandra.replicating import replication_of
 from connectors.history.migration import Migration
 from streams.domain.errors import CorruptState, Unavailable
 
@@ -34,11 +36,8 @@ def migrate(
     known = session.cluster.metadata.keyspaces.get(address.keyspace)
     # Nothing is tried that is there already: a process may lack the right to make it.
     if known is None:
-        _change(
-            session,
-            f"CREATE KEYSPACE IF NOT EXISTS {address.keyspace} WITH replication ="
-            f" {{'class': 'NetworkTopologyStrategy', '{address.dc}': {address.replication}}}",
-        )
+        wanted = replication_of(address, {})
+        _change(session, f"CREATE KEYSPACE IF NOT EXISTS {address.keyspace} WITH {wanted}")
     session.set_keyspace(address.keyspace)
     if known is None or "migrations" not in known.tables:
         _change(
@@ -47,7 +46,7 @@ def migrate(
             " (version int PRIMARY KEY, name text, digest text)",
         )
     for _ in range(TRIES_MAX):
-        if _is_up_to_date(session, migrations) and _ttls(session, address) == {ttl_seconds}:
+        if is_up_to_date(session, migrations) and _ttls(session, address) == {ttl_seconds}:
             return
         if _lock(session):
             try:
@@ -83,7 +82,8 @@ def check_version(session: Any, address: Address) -> None:
         raise Unavailable(f"history: schema {version} is to be migrated to {SCHEMA_VERSION}")
 
 
-def _is_up_to_date(session: Any, migrations: Sequence[Migration]) -> bool:
+def is_up_to_date(session: Any, migrations: Sequence[Migration]) -> bool:
+    """Whether all were applied; changes nothing, and raises `CorruptState` as `migrate` does."""
     applied = _applied(session)
     newest = max(applied, default=0)
     if newest > migrations[-1].version:
@@ -99,8 +99,15 @@ def _too_new(version: int) -> CorruptState:
 
 
 def _applied(session: Any) -> dict[int, str]:
-    rows = session.execute("SELECT version, digest FROM migrations")
-    return {version: digest for version, digest in rows if version > 0}
+    """What was applied, as far as one beyond what we know.
+
+    Asked for by key: then another replica is asked where one that just died does not answer.
+    """
+    versions = range(1, SCHEMA_VERSION + 2)
+    rows = session.execute(
+        "SELECT version, digest FROM migrations WHERE version IN %s", [ValueSequence(versions)]
+    )
+    return dict(rows)
 
 
 def _ttls(session: Any, address: Address) -> set[int]:

@@ -2,42 +2,27 @@
 
 As in one file (`connectors.history.retention`), what waits stays, and so do invoices,
 registrations and claims. A row is removed with a timestamp as great as that of its writing, so
-the same message does not bring it back while the log still has it. What only gets old Cassandra
-itself removes as well, by the time to live of its table.
+the same message does not bring it back while the log still has it.
+
+What only gets old Cassandra itself removes, by the time to live of its table (`ops/cql`), and is
+neither read nor removed here: removals would keep what is written by time from going at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from connectors.history.cassandra.feed import stretch_of
+from connectors.history.cassandra import ring
 from connectors.history.cassandra.session import Request, Session
 from connectors.history.cassandra.times import day_of, first_said
 
-_NOTICES = (
-    "SELECT notice_id, state, merchant_id, received_us, writetime(state) FROM notices"
-    " WHERE changed_us < ? ALLOW FILTERING"
-)
-_QUARANTINE = (
-    "SELECT quarantine_id, at_us, retried_us FROM quarantine WHERE at_us < ? ALLOW FILTERING"
-)
-_DELIVERIES = (
-    "SELECT delivery_id, status, merchant_id, event_id, created_us, writetime(status)"
-    " FROM deliveries WHERE changed_us < ? ALLOW FILTERING"
-)
-_UNFINISHED = "SELECT event_id FROM deliveries WHERE status = ? ALLOW FILTERING"
-_EVENTS = (
-    "SELECT event_id, merchant_id, position, recorded_us FROM event_places"
-    " WHERE recorded_us < ? ALLOW FILTERING"
-)
-_COMMANDS = "SELECT request_id FROM commands WHERE at_us < ? ALLOW FILTERING"
-_REPEATS = (
-    "SELECT notice_id, partition, offset, writetime(at_us) FROM repeats"
-    " WHERE at_us < ? ALLOW FILTERING"
-)
 _SAID = first_said(0)
 """As great as the timestamp of anything that is said once."""
+
+Removals = Callable[[Sequence[Any]], Sequence[Request]]
+"""What removes the thing that a row speaks of; nothing when it stays."""
 
 
 def _remove(table: str, *keys: str) -> str:
@@ -53,46 +38,10 @@ _WAITING = _remove("waiting_by_day", "merchant_id", "day", "received_us", "notic
 _QUARANTINED = _remove("quarantine", "quarantine_id")
 _QUARANTINED_BY_DAY = _remove("quarantine_by_day", "day", "at_us", "quarantine_id")
 _DELIVERY = _remove("deliveries", "delivery_id")
-_ATTEMPTS = _remove("attempts", "delivery_id")
 _DELIVERY_BY_DAY = _remove("deliveries_by_day", "merchant_id", "day", "created_us", "delivery_id")
 _DELIVERY_BY_EVENT = _remove(
     "deliveries_by_event", "merchant_id", "event_id", "created_us", "delivery_id"
 )
-_EVENT = _remove("events", "merchant_id", "stretch", "position")
-_PLACE = _remove("event_places", "event_id")
-_COMMAND = _remove("commands", "request_id")
-_REPEAT = _remove("repeats", "notice_id", "partition", "offset")
-
-
-async def expire(session: Session, before_us: int) -> int:
-    """Remove what is old and finished; returns how many things went.
-
-    Every table is read through, so it is for once in a few hours.
-    """
-    removed = await _sweep(session, _NOTICES, before_us, _notice)
-    removed += await _sweep(session, _QUARANTINE, before_us, _quarantined(before_us))
-    removed += await _sweep(session, _DELIVERIES, before_us, _delivery)
-    unfinished: set[str] = set()
-    for status in ("pending", "retrying"):
-        async for rows in session.pages(_UNFINISHED, status):
-            unfinished.update(event_id for (event_id,) in rows)
-    removed += await _sweep(session, _EVENTS, before_us, _event(unfinished))
-    removed += await _sweep(session, _COMMANDS, before_us, _command)
-    return removed + await _sweep(session, _REPEATS, before_us, _repeat)
-
-
-async def _sweep(
-    session: Session,
-    statement: str,
-    before_us: int,
-    removals: Callable[[Sequence[Any]], Sequence[Request]],
-) -> int:
-    removed = 0
-    async for rows in session.pages(statement, before_us):
-        wanted = [requests for requests in map(removals, rows) if requests]
-        await session.many(request for requests in wanted for request in requests)
-        removed += len(wanted)
-    return removed
 
 
 def _notice(row: Sequence[Any]) -> Sequence[Request]:
@@ -125,7 +74,7 @@ def _delivery(row: Sequence[Any]) -> Sequence[Request]:
     delivery_id, status, merchant_id, event_id, created_us, rank = row
     if status not in {"delivered", "failed"}:
         return ()
-    requests: list[Request] = [(_ATTEMPTS, (_SAID, delivery_id))]
+    requests: list[Request] = []
     if created_us is not None:
         key = created_us, delivery_id
         requests += [
@@ -135,23 +84,53 @@ def _delivery(row: Sequence[Any]) -> Sequence[Request]:
     return [*requests, (_DELIVERY, (rank, delivery_id))]
 
 
-def _event(unfinished: set[str]) -> Callable[[Sequence[Any]], Sequence[Request]]:
-    def removals(row: Sequence[Any]) -> Sequence[Request]:
-        event_id, merchant_id, position, recorded_us = row
-        if event_id in unfinished:
-            return ()
-        return [
-            (_EVENT, (recorded_us, merchant_id, stretch_of(position), position)),
-            (_PLACE, (recorded_us, event_id)),
-        ]
-
-    return removals
+def _old(table: str, key: str, columns: str, time: str) -> str:
+    return (
+        f"SELECT {columns} FROM {table} WHERE token({key}) > ? AND token({key}) <= ?"  # noqa: S608  # our names
+        f" AND {time} < ? ALLOW FILTERING"
+    )
 
 
-def _command(row: Sequence[Any]) -> Sequence[Request]:
-    return [(_COMMAND, (_SAID, row[0]))]
+_NOTICES = _old(
+    "notices",
+    key="notice_id",
+    columns="notice_id, state, merchant_id, received_us, writetime(state)",
+    time="changed_us",
+)
+_QUARANTINE = _old(
+    "quarantine",
+    key="quarantine_id",
+    columns="quarantine_id, at_us, retried_us",
+    time="at_us",
+)
+_DELIVERIES = _old(
+    "deliveries",
+    key="delivery_id",
+    columns="delivery_id, status, merchant_id, event_id, created_us, writetime(status)",
+    time="changed_us",
+)
 
 
-def _repeat(row: Sequence[Any]) -> Sequence[Request]:
-    *key, rank = row
-    return [(_REPEAT, (rank, *key))]
+async def expire(session: Session, before_us: int, *, part: int, parts: int) -> int:
+    """Remove what is old and finished in a part of the ring; returns how many things went.
+
+    All rows of the part are read, finished or not, so it is for once in a while.
+    """
+    removed = 0
+    for statement, removals in (
+        (_NOTICES, _notice),
+        (_QUARANTINE, _quarantined(before_us)),
+        (_DELIVERIES, _delivery),
+    ):
+        wanted, remove = ring.ranges(part, parts), partial(_remove_those, session, removals)
+        removed += sum(await ring.read(session, (statement, (before_us,)), wanted, remove))
+    return removed
+
+
+async def _remove_those(session: Session, removals: Removals, pages: ring.Pages) -> int:
+    removed = 0
+    async for rows in pages:
+        old = [requests for requests in map(removals, rows) if requests]
+        await session.many(request for requests in old for request in requests)
+        removed += len(old)
+    return removed

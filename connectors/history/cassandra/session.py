@@ -9,21 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from cassandra import (  # type: ignore[import-untyped]  # the driver has no type hints
-    AuthenticationFailed,
     ConsistencyLevel,
-    OperationTimedOut,
     ReadTimeout,
-    RequestExecutionException,
-    Unauthorized,
-    UnresolvableContactPoints,
     WriteTimeout,
-    protocol,
 )
-from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
-    EXEC_PROFILE_DEFAULT,
-    NoHostAvailable,
-)
-from cassandra.connection import ConnectionException  # type: ignore[import-untyped]  # as above
+from cassandra.cluster import EXEC_PROFILE_DEFAULT  # type: ignore[import-untyped]  # as above
 from cassandra.query import (  # type: ignore[import-untyped]  # as above
     BatchStatement,
     BatchType,
@@ -31,7 +21,12 @@ from cassandra.query import (  # type: ignore[import-untyped]  # as above
 
 from connectors.history.cassandra.address import Address
 from connectors.history.cassandra.bridge import Bridge, Rows
-from connectors.history.cassandra.connecting import CONDITIONAL, connected
+from connectors.history.cassandra.connecting import (
+    CONDITIONAL,
+    UNREACHABLE,
+    connected,
+    unavailable,
+)
 from streams.domain.errors import Unavailable
 
 IN_FLIGHT_MAX = 64
@@ -45,18 +40,6 @@ Request = tuple[str, Sequence[object]]
 """A statement and its values."""
 
 _TABLE = re.compile(r"\b(FROM|INTO|UPDATE) (\w+)")
-_UNREACHABLE = (
-    NoHostAvailable,
-    RequestExecutionException,
-    OperationTimedOut,
-    ConnectionException,
-    AuthenticationFailed,
-    Unauthorized,
-    UnresolvableContactPoints,
-    protocol.RequestExecutionException,
-    protocol.ServerError,
-    OSError,
-)
 
 
 class Undecided(Unavailable):
@@ -210,8 +193,8 @@ class Session:
             try:
                 qualified = _TABLE.sub(rf"\1 {self._address.keyspace}.\2", cql)
                 statement = await asyncio.to_thread(live.prepare, qualified)
-            except _UNREACHABLE as error:
-                raise _unavailable(error) from error
+            except UNREACHABLE as error:
+                raise unavailable(error) from error
             statement.is_idempotent = is_idempotent
             self._prepared[cql] = statement
         return statement
@@ -230,8 +213,8 @@ class Session:
     async def _connect(self) -> Any:
         try:
             cluster, live = await asyncio.to_thread(connected, self._address, self._prepare_session)
-        except _UNREACHABLE as error:
-            raise _unavailable(error) from error
+        except UNREACHABLE as error:
+            raise unavailable(error) from error
         self._cluster, self._live = cluster, live
         return live
 
@@ -261,9 +244,9 @@ def _given_up_on_error(future: asyncio.Future[Rows]) -> Iterator[None]:
     """Give the slot back when the driver does not even take the request."""
     try:
         yield
-    except _UNREACHABLE as error:
+    except UNREACHABLE as error:
         future.cancel()
-        raise _unavailable(error) from error
+        raise unavailable(error) from error
     except BaseException:
         future.cancel()
         raise
@@ -272,9 +255,5 @@ def _given_up_on_error(future: asyncio.Future[Rows]) -> Iterator[None]:
 async def _answer(future: asyncio.Future[Rows]) -> Rows:
     try:
         return await future
-    except _UNREACHABLE as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: BaseException) -> Unavailable:
-    return Unavailable(f"history: {type(error).__name__}: {error}")
+    except UNREACHABLE as error:
+        raise unavailable(error) from error

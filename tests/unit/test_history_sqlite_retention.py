@@ -1,0 +1,73 @@
+"""What one file of history forgets by age: on Cassandra the time to live of a row does that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.history.sqlite import SqliteHistory
+from streams.domain.delivery import DeliveryStatus
+from streams.happenings import NoticeRepeated
+from tests.builders import MERCHANT, NOW, a_delivery, a_notice, a_notification
+from tests.history_engines import archived
+from tests.message_builders import (
+    a_deliveries_started,
+    a_delivery_attempted,
+    a_notice_accepted,
+    an_invoice_changed,
+)
+
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
+    opened = SqliteHistory(tmp_path / "history.db")
+    yield opened
+    await opened.close()
+
+
+async def test_more_than_one_step_of_old_events_expires(history: SqliteHistory) -> None:
+    count = 1_200
+    told = [a_notification(cause=f"c{n}") for n in range(count)]
+    changed = [an_invoice_changed(notifications=(each,)) for each in told]
+    await history.store(archived(*changed))
+
+    assert await history.expire(LATER) == count
+    assert (await history.counts()).events == 0
+
+
+async def test_repeats_and_answers_to_commands_expire(history: SqliteHistory) -> None:
+    notice = a_notice()
+    repeated = NoticeRepeated(merchant_id=MERCHANT, notice_id=notice.notice_id, at=NOW)
+    changed = an_invoice_changed(request_id="req_1")
+    await history.store(archived(a_notice_accepted(notice=notice), repeated, changed))
+    assert (await history.counts()).repeated == 1
+    assert await history.command("req_1") is not None
+
+    await history.expire(LATER)
+
+    assert (await history.counts()).repeated == 0
+    assert await history.command("req_1") is None
+
+
+async def test_an_event_that_is_still_being_delivered_does_not_expire(
+    history: SqliteHistory,
+) -> None:
+    told = a_notification()
+    delivery = a_delivery(notification=told)
+    started = a_deliveries_started(deliveries=(delivery,))
+    await history.store(archived(an_invoice_changed(notifications=(told,)), started))
+    await history.expire(LATER)
+    assert (await history.counts()).events == 1
+
+    await history.store(
+        archived(a_delivery_attempted(delivery=delivery, status=DeliveryStatus.FAILED))
+    )
+    await history.expire(LATER)
+
+    counts = await history.counts()
+    assert (counts.events, counts.failed, counts.notified) == (0, 0, 0)

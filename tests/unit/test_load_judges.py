@@ -1,0 +1,215 @@
+"""The judges of a run notice what is not true."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from loadtests.generator import Offered
+from loadtests.processes import Watch
+from loadtests.story import Story
+from loadtests.verify import (
+    Arrival,
+    Expected,
+    check_audit,
+    check_deliveries,
+    check_feed,
+    check_order,
+    check_refusals,
+    check_webhooks,
+)
+from loadtests.world import Load
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+EXPECTED = Expected(
+    path="/ok/a",
+    secret=SECRET,
+    references=frozenset({"R-1"}),
+    types=frozenset({"invoice.paid"}),
+    feed_types=frozenset({"invoice.paid"}),
+)
+BODY = '{"type":"invoice.paid","data":{"payment":{"reference":"R-1"},"stages":{}}}'
+EVENT = {"id": "evt_1", **orjson.loads(f'{{"type":"invoice.paid","payload":{BODY}}}')}
+
+
+def an_arrival(webhook_id: str = "evt_1") -> Arrival:
+    signed = f"{webhook_id}.1.{BODY}".encode()
+    digest = hmac.digest(b"k" * 32, signed, "sha256")
+    return Arrival(
+        path="/ok/a",
+        at_ns=1,
+        webhook_id=webhook_id,
+        timestamp="1",
+        signature="v1," + base64.b64encode(digest).decode(),
+        body=BODY,
+        type="invoice.paid",
+        reference="R-1",
+        stages={},
+    )
+
+
+def a_row(event_id: str = "evt_1", **changes: object) -> dict[str, Any]:
+    row = {
+        "id": f"dlv_{event_id}",
+        "endpoint_id": "ep_1",
+        "event_id": event_id,
+        "status": "delivered",
+        "attempts": [{"status_code": 200}],
+    }
+    return row | changes
+
+
+def a_story(*, accepted_at: Sequence[float], fault_at: float, refused: int = 0) -> Story:
+    """A load of one notice a second from 0 on; the last `refused` are refused at 4."""
+    count = len(accepted_at) + refused
+    answered = [*accepted_at, *[4.0] * refused]
+    offered = Offered(
+        rate=1,
+        intended_ns=[place * 1_000_000_000 for place in range(count)],
+        sent_ns=[0] * count,
+        answered_ns=[int(at * 1e9) for at in answered],
+        statuses=[202] * len(accepted_at) + [503] * refused,
+        bodies=[b""] * count,
+    )
+    load = Load(
+        offered=offered,
+        references=[],
+        merchants=[],
+        arrivals={},
+        wall_offset_ns=0,
+        drained_seconds=0,
+        watch=Watch({}),
+        around=frozenset(),
+    )
+    return Story(name="any", load=load, wrong=[], fault_ns=int(fault_at * 1e9))
+
+
+def test_what_was_told_rightly_is_no_fault() -> None:
+    assert list(check_webhooks(EXPECTED, [an_arrival()])) == []
+    assert list(check_feed(EXPECTED, [EVENT], [an_arrival()])) == []
+    assert list(check_deliveries("/ok/a", "ep_1", {"evt_1"}, [a_row()])) == []
+    assert list(check_refusals(0)) == []
+    assert list(check_audit({"exit_status": 0, "counts": {"accepted": 1}}, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "fault"),
+    [
+        ([], "never told"),
+        ([an_arrival(), an_arrival()], "came again"),
+        ([an_arrival(), an_arrival("evt_2")], "under 2 ids"),
+        ([replace(an_arrival(), signature="v1,AAAA")], "no valid signature"),
+        ([an_arrival(), replace(an_arrival(), reference="R-2")], "not to be told here"),
+        ([an_arrival(), replace(an_arrival(), body="{}")], "different bodies"),
+    ],
+)
+def test_a_wrong_webhook_is_named(arrivals: list[Arrival], fault: str) -> None:
+    found = list(check_webhooks(EXPECTED, arrivals))
+
+    assert any(fault in each for each in found), found
+
+
+def test_a_repeat_is_no_fault_where_something_was_killed() -> None:
+    arrivals = [an_arrival(), an_arrival()]
+
+    assert list(check_webhooks(EXPECTED, arrivals, repeats_allowed=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "fault"),
+    [
+        ([], "does not have"),
+        ([EVENT, EVENT], "2 times"),
+        ([EVENT, {**EVENT, "id": "evt_2"}], "under 2 ids"),
+        ([{**EVENT, "id": "evt_2"}], "evt_1 is not in the feed"),
+        ([EVENT, {**EVENT, "id": "evt_3", "type": "invoice.overpaid"}], "nobody caused"),
+    ],
+)
+def test_a_wrong_feed_is_named(events: list[dict[str, object]], fault: str) -> None:
+    found = list(check_feed(EXPECTED, events, [an_arrival()]))
+
+    assert any(fault in each for each in found), found
+
+
+def test_an_audit_that_counts_otherwise_is_named() -> None:
+    audit = {"exit_status": 1, "counts": {"accepted": 3}}
+
+    assert len(list(check_audit(audit, 1))) == 2
+    assert len(list(check_audit(audit, 1, uncertain=2))) == 1
+
+
+def test_a_notice_whose_answer_never_came_may_be_told_or_not() -> None:
+    expected = replace(EXPECTED, references=frozenset(), uncertain=frozenset({"R-1"}))
+
+    assert list(check_webhooks(expected, [])) == []
+    assert list(check_webhooks(expected, [an_arrival()])) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([], "no delivery of evt_1"),
+        ([a_row(), a_row(id="dlv_2")], "2 deliveries of evt_1"),
+        ([a_row(), a_row("evt_2")], "a delivery of evt_2 is listed, which was not"),
+        ([a_row(endpoint_id="ep_2")], "of another endpoint"),
+        ([a_row(status="pending", attempts=[])], "dlv_evt_1 is pending, attempts: 0"),
+        ([a_row(status="failed")], "dlv_evt_1 is failed, attempts: 1"),
+        ([a_row(attempts=[])], "dlv_evt_1 is delivered, attempts: 0"),
+        ([a_row(attempts=[{"status_code": 503}, {"status_code": None}])], "attempts: 2"),
+    ],
+)
+def test_a_wrong_list_of_deliveries_is_named(rows: list[dict[str, Any]], fault: str) -> None:
+    found = list(check_deliveries("/ok/a", "ep_1", {"evt_1"}, rows))
+
+    assert any(fault in each for each in found), found
+
+
+def test_deliveries_to_a_server_that_hangs_are_listed_and_still_to_be_made() -> None:
+    def found(rows: list[dict[str, Any]]) -> list[str]:
+        return list(check_deliveries("/hang/a", "ep_1", {"evt_1"}, rows, complete=False))
+
+    assert found([a_row(status="pending", attempts=[])]) == []
+    assert found([]) == ["/hang/a: no delivery of evt_1 is listed"]
+
+
+def test_first_arrivals_in_the_order_of_the_feed_are_no_fault() -> None:
+    promised = ["a1", "b1", "a2", "a3", "b2"]
+    arrived = [("b", "b1"), ("a", "a1"), ("b", "b2"), ("a", "a2"), ("a", "a1"), ("a", "a3")]
+
+    assert list(check_order("/ok/a", arrived, promised)) == []
+
+
+def test_what_comes_before_something_older_of_its_invoice_is_named() -> None:
+    promised = ["a1", "a2", "a3", "b1"]
+    arrived = [("b", "b1"), ("a", "a2"), ("a", "a1"), ("a", "a2"), ("a", "a3")]
+
+    assert list(check_order("/ok/a", arrived, promised)) == [
+        "/ok/a: a1 of a came after a2, which is newer"
+    ]
+
+
+def test_refusals_that_do_not_say_when_to_come_again_are_counted() -> None:
+    assert list(check_refusals(3)) == ["3 answers 503 had no Retry-After"]
+
+
+# --- what a story says of intake
+
+
+def test_the_longest_pause_of_intake_counts_what_was_accepted() -> None:
+    story = a_story(accepted_at=[0, 1, 2, 5.5, 6], fault_at=2, refused=2)
+
+    assert story.longest_intake_pause_seconds == 3.5
+
+
+def test_the_rate_of_acceptances_ends_with_the_schedule() -> None:
+    story = a_story(accepted_at=[0, 1, 2, 3, 9, 5, 6, 60], fault_at=2)
+
+    assert story.accepted_per_second(1) == pytest.approx(3 / 4)  # at 3, 5 and 6 of seconds 3 to 7
+    with pytest.raises(AssertionError, match="over before"):
+        story.accepted_per_second(6)
