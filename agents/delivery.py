@@ -3,91 +3,88 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable
 
-from agents.lane import Board, CallLater, Entry, Lane, Later, Limits, Standing, State, Timer
-from streams.clock import Clock, monotonic_seconds
-from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
+from agents.flights import Flights, Outside
+from agents.holding import Holding
+from agents.lane import Board, Entry, Lane, Limits, Standing, State, Window
+from agents.later import CallLater, Later
+from agents.sweeper import Sweeper
+from streams.clock import Clock
+from streams.domain.delivery import SUCCESS, Attempt, Delivery, Endpoint
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId
 from streams.hints import Standings
-from streams.messages import AttemptMade
+from tables.pending import Pending
 
 STOP_SECONDS_MAX = 5.0
 """Attempts still under way after so long are cancelled: they are pending, and made again."""
-PUBLISHING_MAX = 1_024
-"""So many results may wait for the log; then no attempt is begun, as it could not be recorded."""
-
-
-class Send(Protocol):
-    """Makes one attempt and never raises for what the network or the receiver does."""
-
-    def __call__(
-        self,
-        *,
-        target: Target,
-        webhook_id: str,
-        body: bytes,
-        traceparent: str | None,
-        number: int,
-    ) -> Awaitable[Attempt]: ...
 
 
 class DeliveryLanes:
     """Every delivery that this process has to make; the notifying step offers and withdraws them.
 
-    Everything runs on one event loop, and nothing polls: offers, results and two timers (the
-    earliest due time, the oldest attempt under way) are what begins attempts.
+    Everything runs on one event loop, and nothing polls: offers, results and timers (the earliest
+    due time, the oldest attempt under way, the end of a pause) are what begins attempts. Only a
+    window of each lane is in memory; what finds no room there waits in the table.
     """
 
     def __init__(
         self,
+        outside: Outside,
         *,
-        send: Send,
-        open_target: Callable[[Endpoint], Target],
-        publish: Callable[[AttemptMade], Awaitable[None]],
+        pending: Pending,
         clock: Clock,
-        fraction: Callable[[], float],
-        fail_stop: Callable[[str], None],
-        observe: Callable[[Delivery, Attempt], None] = lambda _delivery, _attempt: None,
         standings: Standings | None = None,
         limits: Limits | None = None,
         call_later: CallLater | None = None,
-        monotonic: Callable[[], float] = monotonic_seconds,
     ) -> None:
-        self._send, self._open_target, self._publish = send, open_target, publish
-        self._clock, self._fraction, self._monotonic = clock, fraction, monotonic
-        self._fail_stop, self._observe = fail_stop, observe
-        self._standings = standings
         self._limits = limits or Limits()
+        self._standings = standings
+        self._monotonic = outside.monotonic
         self._call_later = call_later
-        self._board = Board(self._limits)
+        self._board = Board(self._limits, outside.monotonic)
         self._lanes: dict[EndpointId, Lane] = {}
-        self._known: dict[DeliveryId, Entry] = {}
-        self._later = Later(clock, self._is_due)
-        self._flights: dict[Entry, float] = {}  # when each began, the oldest first
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._publishing = 0
+        self._held = Holding(self._limits, clock, outside.monotonic)
+        self._later = Later(clock, outside.monotonic, self._is_due)
+        self._sweeper = Sweeper(pending, clock, outside.monotonic, self._held, self._found)
+        self._flights = Flights(
+            outside,
+            slow_seconds=self._limits.slow_seconds,
+            landed=self._landed,
+            slow=self._slowed,
+            recorded=self._pump,
+        )
         self._is_running = False
-        self._slow_timer: Timer | None = None
 
     # --- what the notifying step says
 
     def offer(self, delivery: Delivery) -> None:
-        """Make a delivery when it is due; one that is known in this version is left alone."""
-        known = self._known.get(delivery.delivery_id)
+        """Make a delivery when it is due; one that is known in this version is left alone.
+
+        One that comes `after` another waits for it; where the other is not in memory, `follow`
+        tells of this one in time.
+        """
+        known = self._held.get(delivery.delivery_id)
         if known is None:
-            self._schedule(delivery)
+            self._take(delivery)
         elif (delivery.round, delivery.attempts) > known.version():
             if known.state is State.SENDING:
                 known.successor = delivery  # never twice at the same time
             else:
-                known.state = State.DROPPED
-                self._schedule(delivery)
+                self._replace(known, delivery)
+
+    def follow(self, delivery: Delivery, ended: DeliveryId) -> None:
+        """Make a delivery that came after another, which has ended; not beside its last attempt."""
+        before, known = self._held.get(ended), self._held.get(delivery.delivery_id)
+        if known is None:
+            self._take(delivery, before, is_first=before is None)
+        elif known.behind is not None and known.behind.state is State.DROPPED:
+            known.behind = None
+            self._schedule(known)
 
     def withdraw(self, delivery_id: DeliveryId) -> None:
         """Forget a delivery; an attempt under way ends as it ends."""
-        entry = self._known.get(delivery_id)
+        entry = self._held.get(delivery_id)
         if entry is not None:
             self._forget(entry)
 
@@ -96,8 +93,11 @@ class DeliveryLanes:
         lane = self._lane(endpoint.endpoint_id)
         if lane.endpoint is not None and lane.endpoint.url != endpoint.url:
             self._stand(lane, Standing.FRESH)  # another server, nothing known of it
+        if lane.endpoint is not None and lane.endpoint.watched_from != endpoint.watched_from:
+            lane.pace.forget()  # a person says that it is well
         lane.endpoint = endpoint
         self._board.enlist(lane)
+        self._refill(lane)
         self._pump()
 
     def remove_endpoint(self, endpoint_id: EndpointId) -> None:
@@ -106,7 +106,7 @@ class DeliveryLanes:
         if lane is None:
             return
         lane.endpoint = None
-        for entry in [entry for entry in self._known.values() if entry.lane is lane]:
+        for entry in self._held.of(lane):
             self._forget(entry)
         self._later.sweep()
 
@@ -116,7 +116,7 @@ class DeliveryLanes:
         An attempt under way ends as it ends, and its result is published: whoever has the
         merchant reads it from the log.
         """
-        for entry in list(self._known.values()):
+        for entry in self._held.all():
             if not is_ours(entry.delivery.merchant_id):
                 self._forget(entry)
         for endpoint_id, lane in list(self._lanes.items()):
@@ -143,24 +143,22 @@ class DeliveryLanes:
             self._call_later = asyncio.get_running_loop().call_later
         self._is_running = True
         self._later.start(self._call_later)
+        self._flights.start(self._call_later)
+        self._sweeper.start(self._call_later)
+        for lane in self._lanes.values():
+            self._refill(lane)
         self._pump()
 
     def pause(self) -> None:
         """Begin nothing more until `start` is called again; what is under way goes on."""
         self._is_running = False
+        self._sweeper.stop()
 
     async def stop(self, *, seconds_max: float = STOP_SECONDS_MAX) -> None:
         """Begin nothing more and wait, within a bound, for what is under way."""
-        self._is_running = False
+        self.pause()
         self._later.stop()
-        if self._slow_timer is not None:
-            self._slow_timer.cancel()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await self._flights.stop(seconds_max)
 
     @property
     def in_flight(self) -> int:
@@ -169,8 +167,8 @@ class DeliveryLanes:
 
     @property
     def waiting(self) -> int:
-        """Deliveries that are not finished and not under way now."""
-        return len(self._known) - len(self._flights)
+        """Deliveries in memory that are not finished and not under way now."""
+        return len(self._held) - len(self._flights)
 
     # --- the way of a delivery
 
@@ -180,19 +178,69 @@ class DeliveryLanes:
             lane = self._lanes[endpoint_id] = Lane()
         return lane
 
-    def _schedule(self, delivery: Delivery) -> None:
-        entry = Entry(delivery, self._lane(delivery.endpoint_id))
-        self._known[delivery.delivery_id] = entry
-        # A first attempt has nothing to wait for, whatever clock the log was written by.
-        if not delivery.attempts or delivery.due_at <= self._clock():
-            self._is_due(entry)
-        else:
+    def _take(
+        self, delivery: Delivery, before: Entry | None = None, *, is_first: bool = False
+    ) -> None:
+        if delivery.after and not is_first:
+            before = before or self._held.by_key(delivery.after)
+            if before is None or before.follower is not None:
+                return  # it is told of again when the other one has ended
+        entry = self._entry(delivery)
+        if entry is not None and before is not None and not before.is_delivered:
+            entry.wait_behind(before)
+        elif entry is not None:
+            self._schedule(entry)
+
+    def _entry(self, delivery: Delivery) -> Entry | None:
+        """A new entry, if there is room for it; else the delivery waits in the table."""
+        lane = self._lane(delivery.endpoint_id)
+        entry = self._held.enter(delivery, lane)
+        if entry is None:
+            self._refill(lane)
+        return entry
+
+    def _schedule(self, entry: Entry) -> None:
+        entry.state = State.WAITING
+        if entry.window is Window.LATER:
             self._later.push(entry)
+        else:
+            self._turn_comes(entry)
 
     def _is_due(self, entry: Entry) -> None:
+        self._held.move(entry, Window.DUE)
+        self._turn_comes(entry)
+
+    def _turn_comes(self, entry: Entry) -> None:
         entry.lane.push(entry)
         self._board.enlist(entry.lane)
         self._pump()
+
+    def _found(self, lane: Lane, delivery: Delivery) -> None:
+        """A delivery that waited in the table, and is due, has room in memory now."""
+        entry = Entry(delivery, lane, window=Window.DUE)
+        before = self._held.by_key(delivery.after) if delivery.after else None
+        if before is None:
+            self._held.add(entry)
+            self._turn_comes(entry)
+        elif before.follower is None and not before.is_delivered:
+            self._held.add(entry)
+            entry.wait_behind(before)
+
+    def _replace(self, known: Entry, delivery: Delivery) -> None:
+        """The same delivery in a newer version; who waits behind it goes on waiting."""
+        known.state = State.DROPPED
+        self._held.remove(known)
+        entry = self._entry(delivery)
+        if entry is not None:
+            known.hand_over(entry)
+            self._schedule(entry)
+            return
+        # Who waits behind is told of when this one has ended.
+        follower = known.follower
+        while follower is not None:
+            follower.state = State.DROPPED
+            self._held.remove(follower)
+            follower = follower.follower
 
     def _forget(self, entry: Entry) -> None:
         if entry.state is State.SENDING:
@@ -200,96 +248,53 @@ class DeliveryLanes:
             entry.successor = None
         else:
             entry.state = State.DROPPED
-            del self._known[entry.delivery.delivery_id]
+            entry.step_out()
+            self._held.remove(entry)
+            self._refill(entry.lane)
+
+    def _refill(self, lane: Lane) -> None:
+        if self._is_running:
+            self._sweeper.want(lane)
 
     def _pump(self) -> None:
-        if self._is_running and self._publishing < PUBLISHING_MAX:
-            self._board.fill(self._begin)
+        if self._is_running and self._flights.has_room:
+            self._board.fill(self._flights.begin)
 
-    def _begin(self, entry: Entry) -> None:
-        entry.state = State.SENDING
-        self._flights[entry] = self._monotonic()
-        if self._slow_timer is None:
-            self._set_slow_timer(self._limits.slow_seconds)
-        endpoint = entry.lane.endpoint
-        assert endpoint is not None, "a lane without an endpoint sends nothing"
-        task = asyncio.get_running_loop().create_task(self._attempt(entry, endpoint))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+    # --- what attempts say
 
-    async def _attempt(self, entry: Entry, endpoint: Endpoint) -> None:
-        delivery = entry.delivery
-        attempt = await self._send(
-            target=self._open_target(endpoint),
-            webhook_id=delivery.notification_id,
-            body=delivery.body.encode(),
-            traceparent=delivery.traceparent or None,
-            number=delivery.attempts + 1,
-        )
-        self._landed(entry, attempt)
-        self._observe(delivery, attempt)
-        self._publishing += 1
-        await self._publish(
-            AttemptMade(
-                merchant_id=delivery.merchant_id,
-                delivery_id=delivery.delivery_id,
-                attempt=attempt,
-                fraction=self._fraction(),
-                first_attempt_at=delivery.first_attempt_at or attempt.at,
-                round=delivery.round,
-                endpoint_id=delivery.endpoint_id,
-                created_at=delivery.created_at,
-                retry_seconds=endpoint.retry_seconds,
-            )
-        )
-        self._publishing -= 1
-        self._pump()
-
-    def _landed(self, entry: Entry, attempt: Attempt) -> None:
-        """Free the slot at once; whether the attempt is recorded yet is not the lane's concern."""
-        lane = entry.lane
-        del self._flights[entry]
+    def _landed(self, entry: Entry, attempt: Attempt, begun: float) -> None:
+        lane, now = entry.lane, self._monotonic()
         lane.overdue -= entry.is_overdue
+        closed_until = lane.pace.closed_until
+        lane.pace.landed(attempt, begun=begun, now=now, in_flight=lane.in_flight)
         self._board.release(lane)
         self._stand(lane, lane.standing_after(attempt, self._limits))
         entry.state = State.AWAITING
+        if attempt.status_code in SUCCESS or entry.is_withdrawn:
+            # What is recorded of it comes in a moment, and changes nothing for the next one.
+            entry.is_delivered = True
+            if (follower := entry.release()) is not None:
+                self._schedule(follower)
         if entry.successor is not None:
-            entry.state = State.DROPPED
-            self._schedule(entry.successor)
+            self._replace(entry, entry.successor)
         elif entry.is_withdrawn:
             self._forget(entry)
+        if lane.pace.closed_until > closed_until and self._call_later is not None:
+            self._call_later(lane.pace.closed_until - now, lambda: self._wake(lane))
         self._board.enlist(lane)
+        self._refill(lane)
         self._pump()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # An attempt that cannot be recorded, or a bug: nothing may go on as if all were well.
-            self._is_running = False
-            self._fail_stop(f"a delivery attempt could not be completed: {error!r}")
+    def _wake(self, lane: Lane) -> None:
+        self._board.enlist(lane)
+        self._refill(lane)
+        self._pump()
+
+    def _slowed(self, entry: Entry, begun: float) -> None:
+        entry.lane.pace.slowed(begun, self._monotonic())
+        self._stand(entry.lane, entry.lane.standing_when_slow())
 
     def _stand(self, lane: Lane, standing: Standing) -> None:
         self._board.stand(lane, standing)
         if self._standings is not None and lane.endpoint is not None:
             self._standings.put(lane.endpoint.endpoint_id, standing)
-
-    # --- attempts that take long
-
-    def _set_slow_timer(self, seconds: float) -> None:
-        assert self._call_later is not None
-        self._slow_timer = self._call_later(seconds, self._mark_slow)
-
-    def _mark_slow(self) -> None:
-        """Count a lane whose attempt takes long apart at once; its time-out is seconds away."""
-        self._slow_timer = None
-        now = self._monotonic()
-        for entry, begun in self._flights.items():
-            wait_seconds = begun + self._limits.slow_seconds - now
-            if wait_seconds > 0:
-                self._set_slow_timer(wait_seconds)
-                break
-            if not entry.is_overdue:
-                entry.is_overdue = True
-                entry.lane.overdue += 1
-                self._stand(entry.lane, entry.lane.standing_when_slow())
-        self._pump()

@@ -10,6 +10,7 @@ from streams.domain.delivery import STOPPED_AS, Attempt, Endpoint, EndpointStatu
 from streams.domain.health import StatusReason, Turn
 from streams.domain.ids import EndpointId, MerchantId, notification_id
 from streams.domain.notification import Notification, NotificationType
+from streams.domain.sequence import Source
 from streams.messages import HealthSet, Notified, health_key
 from streams.payloads import endpoint_data, webhook_body
 from streams.ports import Record
@@ -51,7 +52,7 @@ class EndpointLife:
         self._rows[merchant_id.encode()] = self._others(merchant_id, endpoint_id)
 
     def heard(
-        self, merchant_id: MerchantId, endpoint_id: EndpointId, attempt: Attempt
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, attempt: Attempt, origin: Source
     ) -> tuple[Endpoint | None, tuple[Record, ...]]:
         """The endpoint if the attempt changed what is known of it, and what is to be said of it.
 
@@ -61,7 +62,7 @@ class EndpointLife:
         if known is None:
             return None, ()
         endpoint = known.heard(attempt)
-        records = _said(endpoint, attempt.at)
+        records = _said(endpoint, attempt.at, origin)
         if endpoint == known:
             return None, records
         self._put(endpoint)
@@ -75,7 +76,7 @@ class EndpointLife:
         self._rows[endpoint.merchant_id.encode()] = (*others, endpoint)
 
 
-def _said(endpoint: Endpoint, at: datetime) -> tuple[Record, ...]:
+def _said(endpoint: Endpoint, at: datetime, origin: Source) -> tuple[Record, ...]:
     turn = endpoint.health.turn_at(at)
     if turn is None:
         return ()
@@ -85,7 +86,9 @@ def _said(endpoint: Endpoint, at: datetime) -> tuple[Record, ...]:
     if turn is Turn.RECOVERED:
         return (known,)
     told = (_notification(endpoint, turn, at),)
-    notified = Notified(merchant_id=merchant_id, notifications=told, about=endpoint_id)
+    notified = Notified(
+        merchant_id=merchant_id, notifications=told, about=endpoint_id, source=origin
+    )
     return (known, record(NOTIFICATIONS, merchant_id, notified))
 
 

@@ -1,4 +1,4 @@
-"""What deliveries wait in: the heap of due times, a lane for each endpoint, the board of turns."""
+"""What deliveries wait in when they are due: a lane for each endpoint, the board of turns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
-from streams.clock import Clock
+from agents.pacing import Pace
+from agents.sweep import Sweep
 from streams.domain.delivery import SUCCESS, Attempt, Delivery, Endpoint, EndpointStatus
 
 LIVE_IN_A_ROW_MAX = 8
-"""First attempts pass retries, but a retry comes after so many of them."""
-TIMER_SECONDS_MAX = 60.0
-"""The wall clock may be set; it is asked again at least so often while something waits."""
-TIMER_SECONDS_MIN = 0.001
+"""News passes all else, but something else comes after so many of them."""
 
 
 class Standing(StrEnum):
@@ -41,9 +38,12 @@ class Limits:
     fresh_in_flight_max: int = 128  # among the above
     slow_in_flight_max: int = 128
     sick_in_flight_max: int = 128
-    lane_in_flight_max: int = 8
+    lane_in_flight_max: int = 64
     slow_lane_in_flight_max: int = 4
     slow_seconds: float = 1.0
+    held_max: int = 20_000  # deliveries in memory; the others wait in the table
+    lane_held_max: int = 256  # in each window
+    lane_held_min: int = 16  # has every lane, even beyond `held_max`
 
     def of_all(self, standing: Standing) -> int:
         """How many attempts all lanes of a standing may hold together."""
@@ -70,7 +70,16 @@ class State(StrEnum):
     WAITING = "waiting"  # for its time, or for a place in its lane
     SENDING = "sending"
     AWAITING = "awaiting"  # attempted; what follows is decided elsewhere
+    BEHIND = "behind"  # another one of its invoice, which has to end first
     DROPPED = "dropped"  # replaced or withdrawn; skipped wherever it is still queued
+
+
+class Window(StrEnum):
+    """What an entry takes room from, in its lane; the one kind leaves the other its room."""
+
+    NEWS = "news"  # not tried before, and not asked for a second time
+    DUE = "due"  # all else that may be sent
+    LATER = "later"  # its time has not come
 
 
 @dataclass(slots=True, eq=False)
@@ -80,9 +89,39 @@ class Entry:
     delivery: Delivery
     lane: Lane
     state: State = State.WAITING
+    window: Window = Window.NEWS
     successor: Delivery | None = None
+    behind: Entry | None = None
+    follower: Entry | None = None
     is_withdrawn: bool = False
+    is_delivered: bool = False
     is_overdue: bool = False
+
+    def wait_behind(self, before: Entry) -> None:
+        """Wait until the other one has ended."""
+        self.state, self.behind, before.follower = State.BEHIND, before, self
+
+    def release(self) -> Entry | None:
+        """Give the one that waited behind, which waits no more."""
+        follower, self.follower = self.follower, None
+        if follower is not None:
+            follower.behind = None
+        return follower
+
+    def hand_over(self, newer: Entry) -> None:
+        """The newer entry of the same delivery takes the place in the row."""
+        newer.follower = self.follower
+        if newer.follower is not None:
+            newer.follower.behind = newer
+        self.follower = None
+
+    def step_out(self) -> None:
+        """Leave the row; who waited behind waits behind the one before."""
+        if self.behind is not None:
+            self.behind.follower = self.follower
+            if self.follower is not None:
+                self.follower.behind = self.behind
+            self.behind = self.follower = None
 
     def version(self) -> tuple[int, int]:
         """Grows with every attempt and every resend."""
@@ -96,18 +135,29 @@ Queue = list[tuple[float, int, Entry]]
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The deliveries of one endpoint whose time has come, earliest first."""
+    """The deliveries of one endpoint whose time has come: news first, then the earliest."""
 
     endpoint: Endpoint | None = None
     standing: Standing = Standing.FRESH
+    pace: Pace = field(default_factory=Pace)
     in_flight: int = 0
     overdue: int = 0
+    held: dict[Window, int] = field(default_factory=lambda: dict.fromkeys(Window, 0))
+    sweep: Sweep = field(default_factory=Sweep)
     _live: Queue = field(default_factory=list)
-    _retries: Queue = field(default_factory=list)
+    _others: Queue = field(default_factory=list)
     _live_in_a_row: int = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the endpoint is to be sent anything."""
+        return (
+            self.endpoint is not None and self.endpoint.effective_status is EndpointStatus.ENABLED
+        )
+
     def push(self, entry: Entry) -> None:
-        queue = self._retries if entry.delivery.attempts else self._live
+        """Let an entry wait for its turn."""
+        queue = self._live if entry.window is Window.NEWS else self._others
         heapq.heappush(queue, (entry.delivery.due_at.timestamp(), next(_order), entry))
 
     def pop(self) -> Entry | None:
@@ -121,16 +171,16 @@ class Lane:
         return None
 
     def _next_queue(self) -> Queue:
-        is_retrys_turn = self._live_in_a_row >= LIVE_IN_A_ROW_MAX and self._retries
-        return self._retries if is_retrys_turn or not self._live else self._live
+        is_others_turn = self._live_in_a_row >= LIVE_IN_A_ROW_MAX and self._others
+        return self._others if is_others_turn or not self._live else self._live
 
-    def may_send(self, limits: Limits) -> bool:
+    def may_send(self, limits: Limits, now: float) -> bool:
         """Whether the endpoint takes one more now, and there may be one."""
         return (
-            self.endpoint is not None
-            and self.endpoint.effective_status is EndpointStatus.ENABLED
-            and bool(self._live or self._retries)
+            bool(self._live or self._others)
             and self.in_flight < limits.of_lane(self.standing)
+            and self.pace.allows(now, self.in_flight)
+            and self.is_open
         )
 
     def standing_after(self, attempt: Attempt, limits: Limits) -> Standing:
@@ -156,8 +206,8 @@ class Lane:
 class Board:
     """Whose turn it is: lanes with something to send, by standing, each in its turn."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+        self._limits, self._monotonic = limits, monotonic
         self._ready: dict[Standing, OrderedDict[Lane, None]] = {
             standing: OrderedDict() for standing in Standing
         }
@@ -166,15 +216,16 @@ class Board:
 
     def enlist(self, lane: Lane) -> None:
         """Note that a lane may have something to send; it comes after those that wait."""
-        if lane.may_send(self._limits):
+        if lane.may_send(self._limits, self._monotonic()):
             self._ready[lane.standing].setdefault(lane)
 
     def fill(self, begin: Callable[[Entry], None]) -> None:
         """Begin as many attempts as there are slots for, one of each lane in turn."""
+        now = self._monotonic()
         for standing, ready in self._ready.items():
             while ready and self._in_flight[standing] < self._slots_max[standing]:
                 lane, _ = ready.popitem(last=False)
-                entry = lane.pop() if lane.may_send(self._limits) else None
+                entry = lane.pop() if lane.may_send(self._limits, now) else None
                 if entry is not None:
                     lane.in_flight += 1
                     self._in_flight[standing] += 1
@@ -195,65 +246,3 @@ class Board:
         self._ready[lane.standing].pop(lane, None)
         lane.standing = standing
         self.enlist(lane)
-
-
-class Timer(Protocol):
-    """What can be called off."""
-
-    def cancel(self) -> None: ...
-
-
-CallLater = Callable[[float, Callable[[], None]], Timer]
-
-
-class Later:
-    """Deliveries whose time has not come, earliest first, behind one timer."""
-
-    def __init__(self, clock: Clock, due: Callable[[Entry], None]) -> None:
-        self._clock = clock
-        self._due = due
-        self._heap: Queue = []
-        self._call_later: CallLater | None = None
-        self._timer: Timer | None = None
-        self._timer_at = 0.0
-
-    def start(self, call_later: CallLater) -> None:
-        self._call_later = call_later
-        self._set_timer()
-
-    def stop(self) -> None:
-        self._call_later = None
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def push(self, entry: Entry) -> None:
-        delivery = entry.delivery
-        item = (delivery.due_at.timestamp(), next(_order), entry)
-        heapq.heappush(self._heap, item)
-        self._set_timer()
-
-    def sweep(self) -> None:
-        """Let go of what was dropped, when it may be much at a time."""
-        self._heap = [item for item in self._heap if item[2].state is not State.DROPPED]
-        heapq.heapify(self._heap)
-
-    def _set_timer(self) -> None:
-        if self._call_later is None or not self._heap:
-            return
-        due = self._heap[0][0]
-        if self._timer is not None:
-            if self._timer_at <= due:
-                return
-            self._timer.cancel()
-        seconds = min(max(due - self._clock().timestamp(), TIMER_SECONDS_MIN), TIMER_SECONDS_MAX)
-        self._timer_at = due
-        self._timer = self._call_later(seconds, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        now = self._clock().timestamp()
-        while self._heap and self._heap[0][0] <= now:
-            entry = heapq.heappop(self._heap)[2]
-            if entry.state is State.WAITING:
-                self._due(entry)
-        self._set_timer()

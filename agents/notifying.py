@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from agents.endpoint_life import EndpointLife, EndpointRows
+from agents.fanning import fan_out
+from agents.lanes import Lanes
 from agents.step import Envelope, Result, Step, record
 from streams.codecs import decode_notification_message
 from streams.domain.delivery import (
@@ -15,14 +17,13 @@ from streams.domain.delivery import (
     Delivered,
     Delivery,
     DeliveryStatus,
-    Endpoint,
     EndpointGone,
     GivenUp,
     RetryAt,
     after_attempt,
-    wants,
+    delivery_key,
 )
-from streams.domain.ids import DeliveryId, EndpointId, MerchantId, delivery_id
+from streams.domain.ids import MerchantId
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
@@ -31,6 +32,7 @@ from streams.happenings import (
 from streams.messages import (
     AttemptMade,
     DeliveryDropped,
+    DropReason,
     EndpointRemoved,
     EndpointSet,
     Notified,
@@ -39,22 +41,19 @@ from streams.messages import (
 )
 from streams.ports import Record
 from streams.topics import DIRECTORY, HISTORY, NOTIFICATIONS
+from tables.pending import Pending
 
-DeliveryRows = MutableMapping[bytes, Delivery]
-
-
-class Lanes(Protocol):
-    """Where deliveries are made, outside the agents; every call may come twice."""
-
-    def offer(self, delivery: Delivery) -> None: ...
-    def withdraw(self, delivery_id: DeliveryId) -> None: ...
-    def set_endpoint(self, endpoint: Endpoint) -> None: ...
-    def remove_endpoint(self, endpoint_id: EndpointId) -> None: ...
+ENDS_AS = {
+    DropReason.ENDPOINT_REMOVED: DeliveryStatus.FAILED,
+    DropReason.SUPERSEDED: DeliveryStatus.SUPERSEDED,
+}
+DROPS_PER_STEP_MAX = 500
+"""A removed endpoint may have a million deliveries pending: they are dropped in portions."""
 
 
-def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes) -> Step:
+def notifying(*, endpoints: EndpointRows, pending: Pending, lanes: Lanes) -> Step:
     """Build the step; it alone writes the endpoints and deliveries tables."""
-    notifier = _Notifier(endpoints, deliveries, lanes)
+    notifier = _Notifier(endpoints, pending, lanes)
 
     def step(envelope: Envelope) -> Result:
         message = decode_notification_message(envelope.value)
@@ -62,7 +61,7 @@ def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes
             case Notified():
                 return notifier.fan_out(message, envelope)
             case AttemptMade():
-                return notifier.attempted(message)
+                return notifier.attempted(message, envelope)
             case EndpointSet():
                 return notifier.endpoint_set(message)
             case EndpointRemoved():
@@ -78,65 +77,51 @@ def notifying(*, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes
 
 
 class _Notifier:
-    def __init__(self, endpoints: EndpointRows, deliveries: DeliveryRows, lanes: Lanes) -> None:
+    def __init__(self, endpoints: EndpointRows, pending: Pending, lanes: Lanes) -> None:
         self._endpoints = EndpointLife(endpoints)
-        self._deliveries = deliveries
+        self._pending = pending
         self._lanes = lanes
 
     def fan_out(self, message: Notified, envelope: Envelope) -> Result:
-        endpoints = self._endpoints.of(message.merchant_id)
-        started = tuple(
-            Delivery(
-                delivery_id=delivery_id(notification.notification_id, endpoint.endpoint_id),
-                endpoint_id=endpoint.endpoint_id,
-                merchant_id=message.merchant_id,
-                notification_id=notification.notification_id,
-                notification_type=notification.type,
-                body=notification.body,
-                created_at=notification.at,  # as a replay finds it, unlike the time of this record
-                due_at=envelope.now,
-                traceparent=envelope.traceparent,
-            )
-            for notification in message.notifications
-            for endpoint in endpoints
-            if wants(endpoint.types, notification.type) and endpoint.endpoint_id != message.about
-        )
-        result = self.start(started, message.merchant_id, "notified")
-        if message.about is None:
-            return result
-        # Of an invoice the step before has told history; of an endpoint nobody has yet.
-        told = EndpointTold(merchant_id=message.merchant_id, notifications=message.notifications)
-        history = record(HISTORY, message.merchant_id, told)
-        return replace(result, records=(history, *result.records))
-
-    def start(self, asked: tuple[Delivery, ...], merchant_id: MerchantId, outcome: str) -> Result:
-        """Start deliveries; one that is under way already goes on as it is."""
         started: list[Delivery] = []
-        for delivery in asked:
-            key = delivery.delivery_id.encode()
-            under_way = self._deliveries.get(key)
-            if under_way is None or under_way.round < delivery.round:
-                self._deliveries[key] = under_way = delivery
-            started.append(under_way)
-            self._lanes.offer(under_way)
-        facts = {"merchant_id": merchant_id, "deliveries": len(started)}
-        if not started:
-            return Result(outcome="nobody_to_tell", facts=facts)
-        # The bodies are in history already, with the events.
-        rows = tuple(replace(delivery, body="") for delivery in started)
-        said = DeliveriesStarted(merchant_id=merchant_id, deliveries=rows)
-        records = (record(HISTORY, merchant_id, said),)
-        return Result(records=records, outcome=outcome, facts=facts)
+        superseded: list[Delivery] = []
+        for endpoint in self._endpoints.of(message.merchant_id):
+            if endpoint.endpoint_id != message.about:
+                fanned = fan_out(message, endpoint, envelope, self._pending)
+                started += fanned.started
+                superseded += fanned.superseded
+                for delivery in fanned.pending:
+                    self._lanes.offer(delivery)
+        dropped = tuple(_drop(row, envelope.now, DropReason.SUPERSEDED) for row in superseded)
+        result = _started(message.merchant_id, started, "notified")
+        records = (
+            *result.records,
+            *(record(NOTIFICATIONS, message.merchant_id, one) for one in dropped),
+        )
+        if message.about is not None:
+            # Of an invoice the step before has told history; of an endpoint nobody has yet.
+            told = EndpointTold(
+                merchant_id=message.merchant_id, notifications=message.notifications
+            )
+            records = (record(HISTORY, message.merchant_id, told), *records)
+        return replace(result, records=records)
 
     def resend(self, delivery: Delivery, now: datetime) -> Result:
         """Start a delivery again; one whose endpoint was removed meanwhile ends at once."""
         if self._endpoints.get(delivery.merchant_id, delivery.endpoint_id) is None:
-            return self.dropped(_drop(delivery, now))
-        return self.start((delivery,), delivery.merchant_id, "resend")
+            return self.dropped(_drop(delivery, now, DropReason.ENDPOINT_REMOVED))
+        under_way = self._pending.get(delivery.key)
+        if under_way is None or under_way.round < delivery.round:
+            if under_way is not None:
+                delivery = replace(delivery, after=under_way.after, then=under_way.then)
+            self._pending.put(delivery)
+            under_way = delivery
+        self._lanes.offer(under_way)
+        return _started(delivery.merchant_id, [under_way], "resend")
 
-    def attempted(self, message: AttemptMade) -> Result:
+    def attempted(self, message: AttemptMade, envelope: Envelope) -> Result:
         """Decide what follows an attempt; a replay says the same again and changes nothing."""
-        row = self._deliveries.get(message.delivery_id.encode())
+        row = self._row(message)
         if row is not None and row.round != message.round:
             row = None
         verdict = after_attempt(
@@ -146,15 +131,15 @@ class _Notifier:
             fraction=message.fraction,
             retry_seconds=message.retry_seconds,
         )
-        more = self._heard(message, row)
+        more = self._heard(message, row, envelope)
         is_new = row is not None and row.attempts < message.attempt.number
         match verdict:
             case Delivered():
                 # What was delivered is not sent again, whichever of two tries it was.
-                self._finish(message.delivery_id, is_due=row is not None)
+                self._finish(row)
                 return self._said(message, DeliveryStatus.DELIVERED, None, more)
             case GivenUp():
-                self._finish(message.delivery_id, is_due=is_new)
+                self._finish(row if is_new else None)
                 return self._said(message, DeliveryStatus.FAILED, None, more)
             case RetryAt() | EndpointGone():
                 if row is not None and is_new:
@@ -163,10 +148,26 @@ class _Notifier:
             case _:
                 assert_never(verdict)
 
-    def _finish(self, delivery: DeliveryId, *, is_due: bool) -> None:
-        if is_due:
-            del self._deliveries[delivery.encode()]
-            self._lanes.withdraw(delivery)
+    def _row(self, message: AttemptMade | DeliveryDropped) -> Delivery | None:
+        if message.endpoint_id is None or message.created_at is None:
+            return None
+        made = delivery_key(message.endpoint_id, message.created_at, message.delivery_id)
+        return self._pending.get(made)
+
+    def _finish(self, row: Delivery | None) -> None:
+        """A delivery is pending no more; the one that waited for it may go."""
+        if row is None:
+            return
+        follower = self._pending.get(row.then) if row.then else None
+        before = self._pending.get(row.after) if row.after else None
+        if follower is not None and before is not None:
+            # The row closes up: whoever came after this one comes after the one before.
+            self._pending.put(replace(before, then=follower.key))
+            self._pending.put(replace(follower, after=before.key))
+        self._pending.remove(row)
+        self._lanes.withdraw(row.delivery_id)
+        if follower is not None and before is None:
+            self._lanes.follow(follower, row.delivery_id)
 
     def _retry(self, row: Delivery, message: AttemptMade, verdict: RetryAt | EndpointGone) -> None:
         waits = replace(
@@ -175,7 +176,7 @@ class _Notifier:
             first_attempt_at=message.first_attempt_at,
             due_at=verdict.due_at,
         )
-        self._deliveries[row.delivery_id.encode()] = waits
+        self._pending.put(waits)
         self._lanes.offer(waits)
 
     def _said(
@@ -195,6 +196,7 @@ class _Notifier:
             next_attempt_at=due_at,
             endpoint_id=message.endpoint_id,
             created_at=message.created_at,
+            sequence=message.sequence,
         )
         facts = {
             "merchant_id": message.merchant_id,
@@ -206,12 +208,16 @@ class _Notifier:
         records = (record(HISTORY, message.merchant_id, said), *more)
         return Result(records=records, outcome=status, facts=facts)
 
-    def _heard(self, message: AttemptMade, row: Delivery | None) -> tuple[Record, ...]:
+    def _heard(
+        self, message: AttemptMade, row: Delivery | None, envelope: Envelope
+    ) -> tuple[Record, ...]:
         """What the attempt says of its endpoint; a 410 for what is over says nothing."""
-        endpoint_id = message.endpoint_id or (row.endpoint_id if row else None)
+        endpoint_id = message.endpoint_id
         if endpoint_id is None or (row is None and message.attempt.status_code == GONE):
             return ()
-        changed, records = self._endpoints.heard(message.merchant_id, endpoint_id, message.attempt)
+        changed, records = self._endpoints.heard(
+            message.merchant_id, endpoint_id, message.attempt, envelope.origin
+        )
         if changed is not None:
             self._lanes.set_endpoint(changed)
         return records
@@ -230,41 +236,61 @@ class _Notifier:
         """
         self._endpoints.remove(message.merchant_id, message.endpoint_id)
         self._lanes.remove_endpoint(message.endpoint_id)
-        records = tuple(
-            record(NOTIFICATIONS, row.merchant_id, _drop(row, message.at))
-            for row in list(self._deliveries.values())
-            if row.endpoint_id == message.endpoint_id
-        )
+        facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
+        rows = self._pending.of(message.endpoint_id, limit=DROPS_PER_STEP_MAX)
+        records = [
+            record(
+                NOTIFICATIONS, row.merchant_id, _drop(row, message.at, DropReason.ENDPOINT_REMOVED)
+            )
+            for row in rows
+        ]
+        if len(rows) == DROPS_PER_STEP_MAX:
+            # Read when these are gone: the same again, for the rest.
+            records.append(record(NOTIFICATIONS, message.merchant_id, message))
+            return Result(records=tuple(records), outcome="endpoint_emptied", facts=facts)
+        self._pending.forget_counter(message.endpoint_id)
         # The API removes what it wrote; this is the one row of the directory that we write.
         gone = Record(topic=DIRECTORY.name, key=health_key(message.endpoint_id).encode(), value=b"")
-        facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
         return Result(records=(*records, gone), outcome="endpoint_removed", facts=facts)
 
     def dropped(self, message: DeliveryDropped) -> Result:
-        """A delivery whose endpoint was removed ends as failed, visibly."""
-        row = self._deliveries.get(message.delivery_id.encode())
-        self._finish(message.delivery_id, is_due=row is not None and row.round <= message.round)
+        """A delivery that is not worth making, or can not be made any more, ends visibly."""
+        row = self._row(message)
+        self._finish(row if row is not None and row.round <= message.round else None)
         said = DeliveryAttempted(
             merchant_id=message.merchant_id,
             delivery_id=message.delivery_id,
             round=message.round,
-            status=DeliveryStatus.FAILED,
+            status=ENDS_AS[message.reason],
             at=message.at,
-            reason="endpoint_removed",
+            reason=message.reason,
             endpoint_id=message.endpoint_id,
             created_at=message.created_at,
+            sequence=message.sequence,
         )
         facts = {"merchant_id": message.merchant_id, "delivery_id": message.delivery_id}
         records = (record(HISTORY, message.merchant_id, said),)
-        return Result(records=records, outcome=DeliveryStatus.FAILED, facts=facts)
+        return Result(records=records, outcome=said.status, facts=facts)
 
 
-def _drop(delivery: Delivery, at: datetime) -> DeliveryDropped:
+def _started(merchant_id: MerchantId, started: Sequence[Delivery], outcome: str) -> Result:
+    facts = {"merchant_id": merchant_id, "deliveries": len(started)}
+    if not started:
+        return Result(outcome="nobody_to_tell", facts=facts)
+    # The bodies are in history already, with the events.
+    rows = tuple(replace(delivery, body="") for delivery in started)
+    said = DeliveriesStarted(merchant_id=merchant_id, deliveries=rows)
+    return Result(records=(record(HISTORY, merchant_id, said),), outcome=outcome, facts=facts)
+
+
+def _drop(delivery: Delivery, at: datetime, reason: DropReason) -> DeliveryDropped:
     return DeliveryDropped(
         merchant_id=delivery.merchant_id,
         delivery_id=delivery.delivery_id,
         round=delivery.round,
         at=at,
+        reason=reason,
         endpoint_id=delivery.endpoint_id,
         created_at=delivery.created_at,
+        sequence=delivery.sequence,
     )

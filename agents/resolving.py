@@ -18,6 +18,7 @@ from streams.domain.resolution import (
     issue,
     resolve,
 )
+from streams.domain.sequence import Source
 from streams.domain.settlement import Outcome, Settlement
 from streams.happenings import (
     NoticeHeld,
@@ -88,7 +89,7 @@ def _notice(
         )
         repeat = record(HISTORY, message.merchant_id, said)
         return row, Result(records=(repeat,), outcome="repeated", facts=facts)
-    records = _held(message.merchant_id, outcome.waiting)
+    records = _held(message.merchant_id, outcome.waiting, envelope.origin)
     return row, Result(records=records, outcome="unmatched", facts=facts)
 
 
@@ -110,7 +111,7 @@ def _freed(merchant_id: MerchantId, freed: Sequence[Resolved], *, outcome: str) 
     )
 
 
-def _held(merchant_id: MerchantId, waiting: Waiting) -> tuple[Record, ...]:
+def _held(merchant_id: MerchantId, waiting: Waiting, origin: Source) -> tuple[Record, ...]:
     """Tell the merchant that money came which nobody knows, and keep it where people look."""
     settlement = Settlement(
         notice_id=waiting.notice.notice_id,
@@ -137,7 +138,7 @@ def _held(merchant_id: MerchantId, waiting: Waiting) -> tuple[Record, ...]:
         at=waiting.at,
         body=webhook_body(kind, at=waiting.at, data=data),
     )
-    told = Notified(merchant_id=merchant_id, notifications=(notification,))
+    told = Notified(merchant_id=merchant_id, notifications=(notification,), source=origin)
     kept = NoticeHeld(
         merchant_id=merchant_id,
         notice=waiting.notice,

@@ -15,12 +15,13 @@ from streams.domain.ids import InvoiceId, MerchantId, notification_id
 from streams.domain.invoice import (
     Cancelled,
     DeadlinePassed,
+    Entry,
     Invoice,
     InvoiceTerms,
     NoticeApplied,
     state_of,
 )
-from streams.domain.notification import Notification
+from streams.domain.notification import Notification, Told
 from streams.domain.settlement import (
     NOT_DUE,
     Changed,
@@ -30,6 +31,7 @@ from streams.domain.settlement import (
     cancel,
     pass_deadline,
     settle,
+    told_before,
 )
 from streams.happenings import (
     InvoiceChanged,
@@ -45,6 +47,11 @@ from streams.messages import (
 from streams.payloads import full_invoice_object, webhook_body, webhook_data
 from streams.ports import Record
 from streams.topics import HISTORY, NOTIFICATIONS
+
+EARLIER_MAX = 32
+"""Notifications of the same invoice that a new one may have to wait for. Each of them waits for
+those before it, so an older one is overtaken only by what comes after 32 that an endpoint does
+not want."""
 
 Invoices = MutableMapping[bytes, Invoice]
 Watch = Callable[[InvoiceId, MerchantId, datetime], None]
@@ -134,7 +141,7 @@ def _told(
     match decided:
         case Changed():
             after = decided.invoice if decided.invoice.journal != invoice.journal else invoice
-            return after, _changed(decided, facts, request_id)
+            return after, _changed(decided, envelope, facts, request_id)
         case Repeated():
             said = NoticeRepeated(
                 merchant_id=terms.merchant_id, notice_id=decided.notice_id, at=envelope.now
@@ -147,7 +154,9 @@ def _told(
             return invoice, Result(records=records, outcome=decided.reason, facts=facts)
 
 
-def _changed(change: Changed, facts: dict[str, object], request_id: str | None) -> Result:
+def _changed(
+    change: Changed, envelope: Envelope, facts: dict[str, object], request_id: str | None
+) -> Result:
     terms, entry = change.invoice.terms, change.entry
     prefix = replace(change.invoice, journal=change.invoice.journal[: change.version])
     shown = full_invoice_object(prefix, change.state)
@@ -169,7 +178,12 @@ def _changed(change: Changed, facts: dict[str, object], request_id: str | None) 
     )
     records: list[Record] = []
     if notifications:
-        notified = Notified(merchant_id=terms.merchant_id, notifications=notifications)
+        notified = Notified(
+            merchant_id=terms.merchant_id,
+            notifications=notifications,
+            source=envelope.origin,
+            earlier=_earlier(change),
+        )
         records.append(record(NOTIFICATIONS, terms.merchant_id, notified))
     records.append(record(HISTORY, terms.merchant_id, said))
     if change.settlement is not None:
@@ -190,10 +204,9 @@ def _notifications(change: Changed, shown: dict[str, object]) -> tuple[Notificat
         notice=notice,
         received_at=entry.received_at if isinstance(entry, NoticeApplied) else None,
     )
-    cause = notice.notice_id if notice else f"{terms.invoice_id}:{entry.type}"
     return tuple(
         Notification(
-            notification_id=notification_id(cause, kind),
+            notification_id=notification_id(_cause(terms, entry), kind),
             merchant_id=terms.merchant_id,
             type=kind,
             at=entry.at,
@@ -201,6 +214,20 @@ def _notifications(change: Changed, shown: dict[str, object]) -> tuple[Notificat
             body=webhook_body(kind, at=entry.at, data=data),
         )
         for kind in change.told
+    )
+
+
+def _cause(terms: InvoiceTerms, entry: Entry) -> str:
+    if isinstance(entry, NoticeApplied):
+        return entry.notice.notice_id
+    return f"{terms.invoice_id}:{entry.type}"
+
+
+def _earlier(change: Changed) -> tuple[Told, ...]:
+    terms, told = change.invoice.terms, told_before(change)
+    return tuple(
+        Told(notification_id=notification_id(_cause(terms, entry), kind), at=entry.at)
+        for entry, kind in reversed(told[-EARLIER_MAX:])
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from streams.codecs import encode
+from streams.domain.sequence import Source
 from streams.ports import Place, Record
 from streams.topics import Topic
 
@@ -29,6 +30,14 @@ class Envelope:
     def source(self) -> str:
         """The record's identity: a replay has the same, a repeat by the channel another."""
         return f"{self.place.topic}/{self.place.partition}/{self.place.offset}"
+
+    @property
+    def origin(self) -> Source:
+        """The record as what is told because of it names it."""
+        place = self.place
+        return Source(
+            topic=place.topic, partition=place.partition, offset=place.offset, at=self.now
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

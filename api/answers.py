@@ -166,7 +166,11 @@ class PingShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventShown:
-    """A notification in the feed; `payload` is the webhook's body."""
+    """A notification in the feed.
+
+    `payload` is the webhook's body without `sequence` and `previous_id`, which every endpoint has
+    of its own.
+    """
 
     id: str
     type: str
@@ -190,13 +194,17 @@ class EventsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryShown:
-    """One notification on its way to one endpoint, with every attempt."""
+    """One notification on its way to one endpoint, with every attempt.
+
+    `sequence` is its number among all deliveries to the endpoint; null is one of an older version.
+    """
 
     id: str
     endpoint_id: str
     event_id: str
     event_type: str
     status: DeliveryStatus
+    sequence: int | None
     created_at: datetime
     next_attempt_at: datetime | None
     round: int

@@ -10,6 +10,7 @@ from api.tracing import TRACEPARENT, trace_headers
 from streams.codecs import encode
 from streams.domain.delivery import Attempt, Delivery
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
+from streams.domain.sequence import numbered_body
 from streams.messages import ResendRequested
 from streams.ports import DeliveryRow, Record
 from streams.topics import NOTIFICATIONS
@@ -77,18 +78,39 @@ async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:
     event = await ports.history.event(call.merchant_id, row.event_id)
     if event is None:
         raise Problem(409, "the event of this delivery is no longer kept")
+    previous_id = await _previous(call, row)
+    body = numbered_body(event.body, row.sequence, previous_id) if row.sequence else event.body
     return Delivery(
         delivery_id=row.delivery_id,
         endpoint_id=row.endpoint_id,
         merchant_id=call.merchant_id,
         notification_id=row.event_id,
         notification_type=row.event_type,
-        body=event.body,
+        body=body,
         created_at=row.created_at,
         due_at=ports.clock(),
         round=row.round + 1,
         traceparent=call.request[TRACEPARENT],
+        sequence=row.sequence,
+        previous_id=previous_id,
     )
+
+
+async def _previous(call: Call[object, object], row: DeliveryRow) -> NotificationId | None:
+    """The event before this one, which its body names; a repeat has the same body or is none."""
+    before = row.sequence - 1
+    if before < 1:
+        return None
+    found = await call.services.ports.history.sequence_range(
+        call.merchant_id, row.endpoint_id, first=before, last=before, limit=1
+    )
+    if not found:
+        raise Problem(
+            409,
+            "the delivery before this one is not in history, so this one cannot be sent again byte"
+            f" for byte; GET /v1/events/{row.event_id} has its content",
+        )
+    return found[0].event_id
 
 
 async def _delivery(call: Call[object, object]) -> DeliveryRow:
@@ -106,6 +128,7 @@ def _shown(row: DeliveryRow) -> DeliveryShown:
         event_id=row.event_id,
         event_type=row.event_type,
         status=row.status,
+        sequence=row.sequence or None,
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,
         round=row.round,

@@ -50,6 +50,7 @@ class EndpointShown:
     headers: dict[str, str]
     timeout_seconds: int | None
     retry_seconds: list[int]
+    supersede: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def _members(endpoint: Endpoint, sealer: Sealer, now: datetime) -> dict[str, Any
         "headers": {name: masked(value) for name, value in headers.items()},
         "timeout_seconds": endpoint.timeout_seconds,
         "retry_seconds": list(endpoint.retry_seconds),
+        "supersede": endpoint.supersede,
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from api import completeness, endpoints, requests
 from api import endpoint_answers as shown
-from api import endpoints, requests
 from api.answers import PingShown
 from api.call import ID, Body, Who, declare, post_once
 
@@ -52,6 +52,15 @@ ENDPOINT_ROUTES = (
         "Remove an endpoint; what is pending for it ends as failed",
         who=Who.MERCHANT,
         answers={204: None},
+    ),
+    declare(
+        "GET",
+        f"{ENDPOINT}/completeness",
+        completeness.get_completeness,
+        "Tell which numbers of an endpoint were delivered, and which are missing",
+        who=Who.MERCHANT,
+        query=requests.CompletenessQuery,
+        answers={200: completeness.CompletenessShown},
     ),
     post_once(
         f"{ENDPOINT}/ping",

@@ -40,7 +40,10 @@ from streams.topics import NOTIFICATIONS
 
 ID_OF_SECRET = "sec"  # noqa: S105  # the beginning of ids, not a secret
 """What the id of a signing secret begins with."""
-CHANGED = ("url", "types", "description", "status", "timeout_seconds", "retry_seconds")
+CHANGED = (
+    *("url", "types", "description", "status", "timeout_seconds", "retry_seconds"),
+    "supersede",
+)
 """What a change may give that stands in the record as it was given."""
 
 
@@ -60,7 +63,7 @@ async def create_endpoint(call: Call[EndpointRequest, Nothing]) -> Answer:
 
 
 async def get_endpoint(call: Call[None, Nothing]) -> Answer:
-    return answer(200, _shown(call, await _endpoint(call)))
+    return answer(200, _shown(call, await endpoint_of(call)))
 
 
 async def list_endpoints(call: Call[None, PageQuery]) -> Answer:
@@ -82,7 +85,7 @@ async def change_endpoint(call: Call[EndpointPatch, Nothing]) -> Answer:
     if asked.url is not None:
         _check(asked.url, allow_private=ports.allow_private_endpoints)
     async with call.services.directory.changing:
-        known, now = await _endpoint(call), ports.clock()
+        known, now = await endpoint_of(call), ports.clock()
         asked_for = {name: getattr(asked, name) for name in CHANGED}
         given = {name: value for name, value in asked_for.items() if value is not None}
         if asked.headers is not None:
@@ -97,7 +100,7 @@ async def change_endpoint(call: Call[EndpointPatch, Nothing]) -> Answer:
 async def rotate_secret(call: Call[RotateRequest, Nothing]) -> Answer:
     asked = call.body
     async with call.services.directory.changing:
-        known, now = await _endpoint(call), call.services.ports.clock()
+        known, now = await endpoint_of(call), call.services.ports.clock()
         secrets = known.secrets_at(now)
         by_id = {secret.secret_id: secret for secret in secrets}
         seed, made = call.origin.find(ID_OF_SECRET, by_id.get)
@@ -113,7 +116,7 @@ async def rotate_secret(call: Call[RotateRequest, Nothing]) -> Answer:
 
 async def delete_endpoint(call: Call[None, Nothing]) -> Answer:
     async with call.services.directory.changing:
-        known = await _endpoint(call)
+        known = await endpoint_of(call)
         removed = EndpointRemoved(
             merchant_id=known.merchant_id,
             endpoint_id=known.endpoint_id,
@@ -125,7 +128,7 @@ async def delete_endpoint(call: Call[None, Nothing]) -> Answer:
 
 
 async def ping_endpoint(call: Call[Nothing, Nothing]) -> Answer:
-    ports, endpoint = call.services.ports, await _endpoint(call)
+    ports, endpoint = call.services.ports, await endpoint_of(call)
     body = {
         "type": "endpoint.ping",
         "timestamp": rfc3339(ports.clock()),
@@ -144,7 +147,8 @@ async def ping_endpoint(call: Call[Nothing, Nothing]) -> Answer:
     return answer(200, shown)
 
 
-async def _endpoint(call: Call[object, object]) -> Endpoint:
+async def endpoint_of(call: Call[object, object]) -> Endpoint:
+    """The merchant's endpoint that the path names; raises a 404 when there is none."""
     await call.services.directory.catch_up()
     endpoint = call.services.directory.endpoint(call.path("endpoint_id"))
     if endpoint is None or endpoint.merchant_id != call.merchant_id:
@@ -176,6 +180,7 @@ def _new(call: Call[EndpointRequest, object], seed: Seed) -> Endpoint:
         sealed_headers=seal_headers(call.services.ports.sealer, asked.headers, endpoint_id),
         timeout_seconds=asked.timeout_seconds,
         retry_seconds=asked.retry_seconds,
+        supersede=asked.supersede,
     )
 
 

@@ -67,7 +67,7 @@ def _rfc3339(value: Any) -> datetime:
 
 
 def _digits(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
         return int(value)
     message = "must be a whole number"
     raise ValueError(message)
@@ -129,6 +129,9 @@ PageLimit = Annotated[
 ]
 WaitSeconds = Annotated[
     int, BeforeValidator(_digits, json_schema_input_type=int), Field(ge=0, le=WAIT_SECONDS_MAX)
+]
+SequenceNumber = Annotated[
+    int, BeforeValidator(_digits, json_schema_input_type=int), Field(ge=1, lt=10**15)
 ]
 TypePattern = Annotated[str, AfterValidator(_known_type)]
 TypePatterns = Annotated[tuple[TypePattern, ...], Field(max_length=TYPES_MAX)]

@@ -23,6 +23,7 @@ from api.fields import (
     Reason,
     ReferenceText,
     RetrySeconds,
+    SequenceNumber,
     TimeoutSeconds,
     TypePatterns,
     TypesInQuery,
@@ -119,6 +120,7 @@ class EndpointRequest(Request):
     """Where and how a merchant wants to be told; no types means all of them.
 
     `retry_seconds` is the longest wait before each retry; without it the standard schedule holds.
+    With `supersede` an undelivered state of an invoice is skipped for a newer one.
     """
 
     url: Url
@@ -128,6 +130,7 @@ class EndpointRequest(Request):
     headers: OwnHeaders = {}
     timeout_seconds: TimeoutSeconds | None = None
     retry_seconds: RetrySeconds = ()
+    supersede: bool = False
 
 
 class EndpointPatch(Request):
@@ -140,6 +143,7 @@ class EndpointPatch(Request):
     headers: OwnHeaders | None = None
     timeout_seconds: TimeoutSeconds | None = None
     retry_seconds: RetrySeconds | None = None
+    supersede: bool | None = None
 
 
 class RotateRequest(Request):
@@ -193,6 +197,17 @@ class DeliveriesQuery(PageQuery):
     endpoint_id: Id | None = None
     event_id: Id | None = None
     status: DeliveryStatus | None = None
+
+
+class CompletenessQuery(Request):
+    """Which numbers of an endpoint, both ends included: from the first one to the last known.
+
+    `deliveries` says which of them are listed one by one.
+    """
+
+    first: Annotated[SequenceNumber, Field(alias="from")] = 1
+    last: Annotated[SequenceNumber | None, Field(alias="to")] = None
+    deliveries: Literal["undelivered", "all"] = "undelivered"
 
 
 class FileQuery(Request):

@@ -104,7 +104,7 @@ def _said_of(number: int, merchant_id: MerchantId) -> list[HistoryMessage]:
         content_type="application/json",
         about_money=True,
     )
-    started = _started(changed)
+    started = _started(changed, number + 1)
     made = started.deliveries[0]
     attempted = DeliveryAttempted(
         merchant_id=made.merchant_id,
@@ -115,6 +115,7 @@ def _said_of(number: int, merchant_id: MerchantId) -> list[HistoryMessage]:
         attempt=Attempt(number=1, at=REGISTERED, duration_ms=3, status_code=204),
         endpoint_id=made.endpoint_id,
         created_at=made.created_at,
+        sequence=made.sequence,
     )
     return [accepted, changed, started, attempted]
 
@@ -166,7 +167,7 @@ def _notification(
     )
 
 
-def _started(changed: InvoiceChanged) -> DeliveriesStarted:
+def _started(changed: InvoiceChanged, sequence: int) -> DeliveriesStarted:
     told = changed.notifications[-1]
     delivery = Delivery(
         delivery_id=delivery_id(told.notification_id, ENDPOINT),
@@ -177,5 +178,6 @@ def _started(changed: InvoiceChanged) -> DeliveriesStarted:
         body="",
         created_at=REGISTERED,
         due_at=REGISTERED,
+        sequence=sequence,
     )
     return DeliveriesStarted(merchant_id=changed.merchant_id, deliveries=(delivery,))

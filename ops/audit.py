@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from streams.ports import Counts, History
+from streams.counts import Counts
+from streams.ports import History
 from streams.topics import STAGES, TOPICS, group_of_topic
 
 LOOKS_MAX = 5
@@ -139,7 +140,9 @@ def _notified(counts: Counts) -> Law:
         f"notified {counts.notified} = delivered {counts.delivered} + pending {pending} "
         f"+ failed {counts.failed}"
     )
-    gap = counts.notified - counts.delivered - pending - counts.failed
+    if counts.superseded:
+        sums += f" + superseded {counts.superseded}"
+    gap = counts.notified - counts.delivered - pending - counts.failed - counts.superseded
     if gap:
         sums += f": it does not add up, {abs(gap)} {'too few' if gap > 0 else 'too many'}"
     return Law(name="no notification is lost", holds=gap == 0, sentence=sums)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from agents.deadlines import LOOK_SECONDS_MAX, Deadlines, Stretch
-from agents.notifying import Lanes
+from agents.lanes import Lanes
 from connectors.log.places import partition_of
-from streams.codecs import decode_delivery, decode_due, decode_endpoints, decode_invoice
+from streams.codecs import decode_due, decode_endpoints, decode_invoice
 from streams.domain.invoice import Invoice, state_of
 from streams.domain.settlement import awaits_deadline
 
@@ -63,18 +63,10 @@ async def watch_stretch(invoices: Rows, deadlines: Deadlines, stretch: Stretch) 
         await asyncio.sleep(TURN_SECONDS)
 
 
-async def offer_all(endpoints: Rows, deliveries: Rows, lanes: Lanes) -> None:
-    """Give the lanes every endpoint, then every delivery that is under way.
-
-    Steps run beside it, but never between reading a row and offering it: what they finish is not
-    offered again.
-    """
+async def set_endpoints(endpoints: Rows, lanes: Lanes) -> None:
+    """Give the lanes every endpoint; what is pending they find in the table by themselves."""
     for piece in endpoints.pieces():
         for row in piece:
             for endpoint in decode_endpoints(row):
                 lanes.set_endpoint(endpoint)
-        await asyncio.sleep(0)
-    for piece in deliveries.pieces():
-        for row in piece:
-            lanes.offer(decode_delivery(row))
         await asyncio.sleep(0)

@@ -15,8 +15,9 @@ from agents.archiving import OnOutage, archiving
 from agents.archiving import Publish as PublishChanges
 from agents.deadlines import Deadlines
 from agents.gathering import Gathering
+from agents.lanes import Lanes
 from agents.loop import FailStop, Report, Units, looped
-from agents.notifying import Lanes, notifying
+from agents.notifying import notifying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
@@ -24,7 +25,7 @@ from connectors.kafka.forgotten import OnForgotten
 from connectors.kafka.recovery import QuickTables
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.transport import Transport
-from ops.rebuilding import Share, awaits, look_ahead, offer_all
+from ops.rebuilding import Share, awaits, look_ahead, set_endpoints
 from streams.clock import Clock
 from streams.domain.ids import MerchantId
 from streams.messages import AttemptMade
@@ -41,6 +42,7 @@ from streams.topics import (
 from tables.deliveries import deliveries_table
 from tables.endpoints import endpoints_table
 from tables.invoices import invoices_table
+from tables.pending import Pending
 from tables.references import references_table
 
 GATHER_SECONDS = 0.05
@@ -65,6 +67,9 @@ class LanesService(Lanes, Protocol):
 
     @property
     def in_flight(self) -> int: ...
+
+
+MakeLanes = Callable[[Publish, Pending], LanesService]
 
 
 class KeshikomiApp(faust.App):
@@ -101,7 +106,7 @@ class WorkerParts:
     clock: Clock
     report: Report
     fail_stop: FailStop
-    make_lanes: Callable[[Publish], LanesService]
+    make_lanes: MakeLanes
     history: History | None
     observe_archived: ObserveArchived
     publish_changes: PublishChanges
@@ -186,12 +191,12 @@ class Worker:
 
     def _notifying(self) -> None:
         endpoints = endpoints_table(self.app, partitions=self._parts.partitions)
-        deliveries = deliveries_table(self.app, partitions=self._parts.partitions)
-        lanes = self._parts.make_lanes(self._publish_attempt)
+        pending = deliveries_table(self.app, partitions=self._parts.partitions)
+        lanes = self._parts.make_lanes(self._publish_attempt, pending)
         self._lanes = lanes
-        step = notifying(endpoints=endpoints, deliveries=deliveries, lanes=lanes)
+        step = notifying(endpoints=endpoints, pending=pending, lanes=lanes)
         self._step("notifying", NOTIFICATIONS.name, step)
-        self._offer = lambda: offer_all(endpoints, deliveries, lanes)
+        self._offer = lambda: set_endpoints(endpoints, lanes)
 
     def _archiving(self) -> None:
         history = self._parts.history

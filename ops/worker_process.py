@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agents.delivery import DeliveryLanes
+from agents.flights import Outside
 from connectors.cache.opening import open_cache
 from connectors.cache.standings import CachedStandings
 from connectors.kafka.store import register as register_store
@@ -40,11 +41,12 @@ from ops.process import fail_stop, make_sender, settle_memory, share_the_interpr
 from ops.settings import BadSettings, Settings
 from ops.supervisor import report_ready
 from ops.telemetry import Telemetry
-from ops.worker import BATCHED_STAGE, Publish, Worker, WorkerParts
-from streams.clock import system_clock
+from ops.worker import BATCHED_STAGE, MakeLanes, Publish, Worker, WorkerParts
+from streams.clock import monotonic_seconds, system_clock
 from streams.domain.errors import Unavailable
 from streams.hints import Signals, Standings
 from streams.ports import History
+from tables.pending import Pending
 
 GAUGE_SECONDS = 1.0
 HISTORY_NICENESS = 10
@@ -94,9 +96,7 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
             await stop_signal()
 
 
-async def _open_lanes(
-    settings: Settings, telemetry: Telemetry, ends: AsyncExitStack
-) -> Callable[[Publish], DeliveryLanes]:
+async def _open_lanes(settings: Settings, telemetry: Telemetry, ends: AsyncExitStack) -> MakeLanes:
     """The lanes with what they need: a sender, and what is known of how endpoints stand."""
     sender = make_sender(settings)
     await sender.start()
@@ -110,21 +110,21 @@ async def _open_lanes(
 
 def make_lanes(
     settings: Settings, telemetry: Telemetry, sender: WebhookSender, standings: Standings
-) -> Callable[[Publish], DeliveryLanes]:
+) -> MakeLanes:
     """How to make the delivery lanes once it is known how attempts are published."""
     sealer = Sealer(settings.master_keys)
 
-    def make(publish: Publish) -> DeliveryLanes:
-        return DeliveryLanes(
+    def make(publish: Publish, pending: Pending) -> DeliveryLanes:
+        outside = Outside(
             send=sender.send,
             open_target=lambda endpoint: open_target(sealer, endpoint, system_clock()),
             publish=publish,
-            clock=system_clock,
             fraction=random.random,
-            fail_stop=lambda reason: fail_stop("delivering", RuntimeError(reason)),
             observe=telemetry.observe_attempt,
-            standings=standings,
+            monotonic=monotonic_seconds,
+            fail_stop=lambda reason: fail_stop("delivering", RuntimeError(reason)),
         )
+        return DeliveryLanes(outside, pending=pending, clock=system_clock, standings=standings)
 
     return make
 
@@ -133,7 +133,7 @@ def worker_parts(
     settings: Settings,
     stages: Sequence[str],
     telemetry: Telemetry,
-    lanes: Callable[[Publish], DeliveryLanes],
+    lanes: MakeLanes,
     *,
     history: History | None,
     signals: Signals,

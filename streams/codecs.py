@@ -14,6 +14,7 @@ from streams.domain.delivery import Delivery, Endpoint
 from streams.domain.errors import CorruptState, KeshikomiError, Malformed
 from streams.domain.invoice import Invoice, InvoiceTerms
 from streams.domain.resolution import ReferenceRow
+from streams.domain.sequence import Counter
 from streams.happenings import (
     HistoryMessage,
     Quarantined,
@@ -90,6 +91,7 @@ decode_endpoints: Callable[[bytes], tuple[Endpoint, ...]] = _decoder(
     TypeAdapter(tuple[Endpoint, ...]), CorruptState
 )
 decode_delivery: Callable[[bytes], Delivery] = _decoder(TypeAdapter(Delivery), CorruptState)
+decode_counter: Callable[[bytes], Counter] = _decoder(TypeAdapter(Counter), CorruptState)
 decode_terms: Callable[[bytes], InvoiceTerms] = _decoder(TypeAdapter(InvoiceTerms), CorruptState)
 
 

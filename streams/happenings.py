@@ -84,7 +84,10 @@ class InvoiceChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveriesStarted:
-    """Notifications on their way to the endpoints that want them; without their bodies."""
+    """Notifications on their way to the endpoints that want them; without their bodies.
+
+    A `sequence` of 0 is one that is not known here: another event of the delivery has it.
+    """
 
     merchant_id: MerchantId
     deliveries: tuple[Delivery, ...]
@@ -108,6 +111,7 @@ class DeliveryAttempted:
     reason: str | None = None
     endpoint_id: EndpointId | None = None
     created_at: datetime | None = None
+    sequence: int = 0
     type: Literal["attempted"] = "attempted"
 
 

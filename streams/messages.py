@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from streams.domain.delivery import Attempt, Delivery, Endpoint
@@ -18,7 +19,8 @@ from streams.domain.ids import (
 )
 from streams.domain.invoice import Assignment, InvoiceTerms, ReleasePolicy
 from streams.domain.notice import ChannelKind, Notice
-from streams.domain.notification import Notification
+from streams.domain.notification import Notification, Told
+from streams.domain.sequence import Source
 
 # --- references: key is account id and reference
 
@@ -108,14 +110,17 @@ InvoiceMessage = InvoiceRegistered | NoticeMatched | CancelRequested | InvoiceDu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """What one event told the merchant, in order.
+    """What one event told the merchant, in order; there is one for each `source` at most.
 
-    What is `about` an endpoint goes to the others, never to itself.
+    What is `about` an endpoint goes to the others, never to itself. `earlier` is what was told of
+    the same invoice before, newest first: nothing may overtake it on its way to an endpoint.
     """
 
     merchant_id: MerchantId
     notifications: tuple[Notification, ...]
     about: EndpointId | None = None
+    source: Source | None = None
+    earlier: tuple[Told, ...] = ()
     type: Literal["notified"] = "notified"
 
 
@@ -156,6 +161,7 @@ class AttemptMade:
     """When the delivery was made; with its endpoint, what the merchant's list is kept by."""
     retry_seconds: tuple[int, ...] = ()
     """The endpoint's own schedule at the time of the attempt; empty is the standard one."""
+    sequence: int = 0
     type: Literal["attempt"] = "attempt"
 
 
@@ -167,16 +173,25 @@ class ResendRequested:
     type: Literal["resend"] = "resend"
 
 
+class DropReason(StrEnum):
+    """Why a delivery is not made."""
+
+    ENDPOINT_REMOVED = "endpoint_removed"
+    SUPERSEDED = "superseded"  # by a newer state of its invoice, as the endpoint wants it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryDropped:
-    """A delivery ends unmade, because its endpoint was removed; says all that history needs."""
+    """A delivery ends unmade, for a reason; says all that history needs."""
 
     merchant_id: MerchantId
     delivery_id: DeliveryId
     round: int
     at: datetime
+    reason: DropReason = DropReason.ENDPOINT_REMOVED
     endpoint_id: EndpointId | None = None
     created_at: datetime | None = None
+    sequence: int = 0
     type: Literal["dropped"] = "dropped"
 
 

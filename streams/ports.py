@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from streams.counts import Counts
 from streams.domain.delivery import Attempt, DeliveryStatus
 from streams.domain.ids import (
     AccountId,
@@ -20,6 +21,7 @@ from streams.domain.ids import (
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
 from streams.happenings import HistoryMessage, NoticeAccepted, Quarantined
+from streams.sequences import Sequences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
-    """A delivery and its attempts, oldest first."""
+    """A delivery and its attempts, oldest first; a `sequence` of 0 is not known."""
 
     cursor: str
     delivery_id: DeliveryId
@@ -131,6 +133,7 @@ class DeliveryRow:
     event_id: NotificationId
     event_type: str
     status: DeliveryStatus
+    sequence: int
     created_at: datetime
     next_attempt_at: datetime | None
     round: int
@@ -155,29 +158,7 @@ class QuarantineRow:
     retried_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Distinct notices by state and deliveries by status: all, or those changed `since` a time.
-
-    `in_flight` notices have no outcome in history yet; `notified` deliveries were started.
-    """
-
-    accepted: int
-    matched: int
-    unmatched: int
-    quarantined: int
-    in_flight: int
-    repeated: int
-    noted: int
-    notified: int
-    delivered: int
-    pending: int
-    retrying: int
-    failed: int
-    events: int
-
-
-class History(Protocol):
+class History(Sequences, Protocol):
     """Everything that happened, as rows; a projection of the log that can be rebuilt.
 
     Every write is idempotent: the same message again, or an older one, changes nothing.

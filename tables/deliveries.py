@@ -1,14 +1,19 @@
-"""Deliveries that are not finished; a finished one leaves the table and stays in history."""
+"""Deliveries that are not finished, and the counters that number them, in one table."""
 
 from __future__ import annotations
 
 import faust
 
-from streams.codecs import decode_delivery
-from streams.domain.delivery import Delivery
-from tables.table import TypedTable
+from streams.codecs import decode_counter, decode_delivery
+from tables.pending import Pending
+from tables.table import TypedTable, rows_of
 
 
-def deliveries_table(app: faust.App, *, partitions: int) -> TypedTable[Delivery]:
-    """Keyed by delivery id; written only while a record of its merchant is processed."""
-    return TypedTable(app, "delivery-rows", decode=decode_delivery, partitions=partitions)
+def deliveries_table(app: faust.App, *, partitions: int) -> Pending:
+    """Written only while a record of its merchant is processed.
+
+    One table, because its changelog then has both in the order in which they were written.
+    """
+    rows = rows_of(app, "delivery-rows", partitions=partitions)
+    deliveries = TypedTable(rows, decode=decode_delivery)
+    return Pending(deliveries, counters=TypedTable(rows, decode=decode_counter))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping, ValuesView
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import faust
 
@@ -19,28 +19,10 @@ ROWS_PER_PIECE = 100
 class TypedTable(MutableMapping[bytes, V], Generic[V]):
     """Change it only inside a step; replace values, never mutate them."""
 
-    def __init__(
-        self, app: faust.App, name: str, *, decode: Callable[[bytes], V], partitions: int
-    ) -> None:
+    def __init__(self, rows: Any, *, decode: Callable[[bytes], V]) -> None:
+        """`rows` is a table of Faust's; two of us may read different keys of one."""
         self._decode = decode
-        # Named by the table alone, so that stages can share a process or not.
-        changelog = app.topic(
-            f"{name}-changelog",
-            key_type=bytes,
-            value_type=bytes,
-            partitions=partitions,
-            compacting=True,
-            deleting=False,
-            internal=True,
-            acks=False,
-        )
-        self.rows = app.Table(
-            name,
-            key_type=bytes,
-            value_type=bytes,
-            partitions=partitions,
-            changelog_topic=changelog,
-        )
+        self.rows = rows
 
     def __getitem__(self, key: bytes) -> V:
         # Faust's own table would look twice, and tell its sensors of it.
@@ -75,12 +57,39 @@ class TypedTable(MutableMapping[bytes, V], Generic[V]):
         """Values, read in pieces instead of one by one."""
         return _Values(self, self._decode)
 
+    def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, V]]:
+        """Up to `limit` rows from a key on and before another, in key order; none at the end."""
+        rows = self.rows.data.some(first, until, limit)
+        return [(key, self._decode(value)) for key, value in rows]
+
     def pieces(self) -> Iterator[list[bytes]]:
         """Values as they are stored; each piece is what stands there when it is asked for."""
         pieces = getattr(self.rows.data, "pieces", None)
         if pieces is not None:
             return ([value for _, value in piece] for piece in pieces())
         return _in_pieces(iter(tuple(self.rows.data.values())))
+
+
+def rows_of(app: faust.App, name: str, *, partitions: int) -> Any:
+    """Declare a table of Faust's with bytes for its keys and values."""
+    # Named by the table alone, so that stages can share a process or not.
+    changelog = app.topic(
+        f"{name}-changelog",
+        key_type=bytes,
+        value_type=bytes,
+        partitions=partitions,
+        compacting=True,
+        deleting=False,
+        internal=True,
+        acks=False,
+    )
+    return app.Table(
+        name,
+        key_type=bytes,
+        value_type=bytes,
+        partitions=partitions,
+        changelog_topic=changelog,
+    )
 
 
 def _in_pieces(values: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -53,6 +53,7 @@ from tests.fakes import (
     ManualClock,
     ManualSeconds,
 )
+from tests.pending_rows import PendingDicts
 
 ADMIN_KEY = "admin-key-of-the-tests"
 MASTER_KEY = b"m" * 32
@@ -279,7 +280,7 @@ async def a_world(directory: Path, *, limits: ApiLimits | None = None) -> AsyncI
         steps={
             "references": resolving(references={}),
             "invoices": settling(invoices={}, watch=lambda *_: None),
-            "notifications": notifying(endpoints={}, deliveries={}, lanes=lanes),
+            "notifications": notifying(endpoints={}, pending=PendingDicts(), lanes=lanes),
         },
     )
     try:

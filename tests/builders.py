@@ -218,6 +218,7 @@ def a_delivery(
     due_at: datetime | None = None,
     attempts: int = 0,
     number_of_round: int = 0,
+    sequence: int = 0,
 ) -> Delivery:
     """A notification on its way to an endpoint, due at once unless said otherwise."""
     notification = notification or a_notification()
@@ -232,6 +233,7 @@ def a_delivery(
         due_at=due_at or created_at,
         attempts=attempts,
         round=number_of_round,
+        sequence=sequence,
     )
 
 

@@ -122,6 +122,10 @@ class FakeLanes:
     def offer(self, delivery: Delivery) -> None:
         self.offered[delivery.delivery_id] = delivery
 
+    def follow(self, delivery: Delivery, ended: DeliveryId) -> None:
+        assert ended not in self.offered, "the one before has not ended"
+        self.offered[delivery.delivery_id] = delivery
+
     def withdraw(self, delivery_id: DeliveryId) -> None:
         self.offered.pop(delivery_id, None)
 

@@ -172,8 +172,13 @@ def a_delivery_attempted(
     at: datetime = NOW,
     next_attempt_at: datetime | None = None,
     reason: str | None = None,
+    says_all: bool = False,
 ) -> DeliveryAttempted:
-    """Where a delivery stands; without an attempt something else decided, as `reason` says."""
+    """Where a delivery stands; without an attempt something else decided, as `reason` says.
+
+    One that `says_all` tells the endpoint, the time and the number of its delivery, as all do but
+    those of older versions.
+    """
     delivery = delivery or a_delivery()
     return DeliveryAttempted(
         merchant_id=delivery.merchant_id,
@@ -184,4 +189,7 @@ def a_delivery_attempted(
         attempt=attempt,
         next_attempt_at=next_attempt_at,
         reason=reason,
+        endpoint_id=delivery.endpoint_id if says_all else None,
+        created_at=delivery.created_at if says_all else None,
+        sequence=delivery.sequence if says_all else 0,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agents.notifying import notifying
@@ -12,7 +12,8 @@ from streams.domain.delivery import (
     Delivery,
     Endpoint,
 )
-from streams.domain.ids import DeliveryId, EndpointId
+from streams.domain.ids import EndpointId, NotificationId
+from streams.domain.sequence import numbered_body
 from streams.happenings import DeliveryAttempted
 from streams.messages import (
     AttemptMade,
@@ -26,45 +27,35 @@ from tests.builders import (
     a_notification,
     an_attempt,
 )
+from tests.fakes import FakeLanes
+from tests.pending_rows import PendingDicts
 from tests.step_builders import an_envelope, said
+
+
+def numbered(
+    delivery: Delivery, sequence: int, previous_id: NotificationId | None = None
+) -> Delivery:
+    """The delivery as it is sent when it is the endpoint's first, second, ..."""
+    body = numbered_body(delivery.body, sequence, previous_id)
+    return replace(delivery, sequence=sequence, previous_id=previous_id, body=body)
+
 
 KEY = MERCHANT.encode()
 OTHER = EndpointId("ep_other")
 SECOND = timedelta(seconds=1)
 TOLD = Notified(merchant_id=MERCHANT, notifications=(a_notification(),))
-DELIVERY = a_delivery()
-
-
-@dataclass
-class FakeLanes:
-    """What was offered and not withdrawn, and the endpoints that are known."""
-
-    offered: dict[DeliveryId, Delivery] = field(default_factory=dict)
-    endpoints: dict[EndpointId, Endpoint] = field(default_factory=dict)
-
-    def offer(self, delivery: Delivery) -> None:
-        self.offered[delivery.delivery_id] = delivery
-
-    def withdraw(self, delivery_id: DeliveryId) -> None:
-        self.offered.pop(delivery_id, None)
-
-    def set_endpoint(self, endpoint: Endpoint) -> None:
-        self.endpoints[endpoint.endpoint_id] = endpoint
-
-    def remove_endpoint(self, endpoint_id: EndpointId) -> None:
-        self.endpoints.pop(endpoint_id, None)
+DELIVERY = numbered(a_delivery(), 1)
 
 
 class Desk:
-    """The step with dicts for its tables."""
+    """The step with dicts for its tables; the same message again is a replay of its record."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self.endpoints: dict[bytes, tuple[Endpoint, ...]] = {}
-        self.deliveries: dict[bytes, Delivery] = {}
+        self.table = PendingDicts()
         self.lanes = FakeLanes()
-        self._step = notifying(
-            endpoints=self.endpoints, deliveries=self.deliveries, lanes=self.lanes
-        )
+        self._offsets: dict[bytes, int] = {}
+        self._step = notifying(endpoints=self.endpoints, pending=self.table, lanes=self.lanes)
         for endpoint in endpoints:
             self.read(EndpointSet(endpoint=endpoint))
 
@@ -72,12 +63,13 @@ class Desk:
         envelope = an_envelope(
             message, key=KEY, topic="notifications", traceparent=traceparent, now=now
         )
-        return self._step(envelope)
+        offset = self._offsets.setdefault(envelope.value, len(self._offsets))
+        return self._step(replace(envelope, place=replace(envelope.place, offset=offset)))
 
     @property
     def pending(self) -> list[Delivery]:
         """What is pending; the lanes must know the same."""
-        rows = list(self.deliveries.values())
+        rows = list(self.table.rows.values())
         assert rows == list(self.lanes.offered.values())
         return rows
 
@@ -92,6 +84,7 @@ def made(attempt: Attempt, *, delivery: Delivery = DELIVERY, fraction: float = 0
         round=delivery.round,
         endpoint_id=delivery.endpoint_id,
         created_at=delivery.created_at,
+        sequence=delivery.sequence,
     )
 
 

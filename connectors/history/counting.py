@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from connectors.history.sql import select
-from streams.ports import Counts
+from streams.counts import Counts
 
 _COUNTED = (
     ("notices", "'notices ' || state", "changed_us"),
@@ -52,5 +52,6 @@ def _counts_of(tally: Mapping[str, int]) -> Counts:
         pending=tally.get("deliveries pending", 0),
         retrying=tally.get("deliveries retrying", 0),
         failed=tally.get("deliveries failed", 0),
+        superseded=tally.get("deliveries superseded", 0),
         events=tally.get("events", 0),
     )

@@ -17,7 +17,8 @@ from streams.ports import DeliveryRow
 
 _KIND = "deliveries"
 _COLUMNS = (
-    "created_us, delivery_id, endpoint_id, event_id, event_type, status, next_attempt_us, round"
+    "created_us, delivery_id, endpoint_id, event_id, event_type, status, next_attempt_us, round,"
+    " sequence"
 )
 
 
@@ -83,7 +84,8 @@ def _attempt(message: str) -> Attempt:
 
 
 def _delivery_row(row: Sequence[Any], attempts: Sequence[Attempt]) -> DeliveryRow:
-    created_us, delivery_id, endpoint_id, event_id, event_type, status, next_us, in_round = row
+    created_us, delivery_id, endpoint_id, event_id, event_type, status, *more = row
+    next_us, in_round, sequence = more
     return DeliveryRow(
         cursor=cursor_of(_KIND, created_us, delivery_id),
         delivery_id=DeliveryId(delivery_id),
@@ -91,6 +93,7 @@ def _delivery_row(row: Sequence[Any], attempts: Sequence[Attempt]) -> DeliveryRo
         event_id=NotificationId(event_id),
         event_type=event_type,
         status=DeliveryStatus(status),
+        sequence=sequence,
         created_at=moment_of(created_us),
         next_attempt_at=moment_of(next_us) if next_us is not None else None,
         round=in_round,

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from connectors.history.sql import micros
+from connectors.history.standing import standing_after, standing_at_start
 from streams.codecs import encode
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import MerchantId, NoticeId
@@ -29,8 +30,6 @@ from streams.ports import Archived, Place
 
 NOTIFICATIONS_PER_MESSAGE_MAX = 1_024
 """A place in the feed is offset * this + index, one number."""
-ATTEMPTS_PER_ROUND_MAX = 2**20
-"""Room in the standing of a delivery for the attempts of one round and for two ends."""
 
 # A notice's state is that of its greatest precedence, so the order of arrival does not matter:
 # matched over all; of the two ways to wait the later decision; both over merely accepted.
@@ -198,10 +197,11 @@ def _started(rows: Rows, archived: Archived) -> None:
                 micros(delivery.created_at),
                 1,
                 DeliveryStatus.PENDING,
-                delivery.round * ATTEMPTS_PER_ROUND_MAX,
+                standing_at_start(delivery.round),
                 delivery.round,
                 micros(delivery.due_at),
                 micros(archived.recorded_at),
+                delivery.sequence,
             )
         )
 
@@ -210,12 +210,14 @@ def _attempted(rows: Rows, archived: Archived) -> None:
     message = archived.message
     assert isinstance(message, DeliveryAttempted)
     next_us = micros(message.next_attempt_at) if message.next_attempt_at else None
-    standing = message.round * ATTEMPTS_PER_ROUND_MAX + _standing_in_round(message)
     # Without an endpoint the time is of no use either; only its start says of which event it is.
     made_us = micros(message.created_at or message.at)
     known = message.delivery_id, message.merchant_id, message.endpoint_id or "", "", "", made_us, 0
     rows.deliveries.append(
-        (*known, message.status, standing, message.round, next_us, micros(message.at))
+        (
+            *(*known, message.status, standing_after(message), message.round),
+            *(next_us, micros(message.at), message.sequence),
+        )
     )
     if message.attempt is not None:
         key = message.delivery_id, message.round, message.attempt.number
@@ -226,16 +228,6 @@ def _endpoint_told(rows: Rows, archived: Archived) -> None:
     message = archived.message
     assert isinstance(message, EndpointTold)
     _tell(rows, archived, message.notifications)
-
-
-def _standing_in_round(message: DeliveryAttempted) -> int:
-    """How late in its round a message speaks: delivered is final, then ends without an attempt."""
-    if message.status is DeliveryStatus.DELIVERED:
-        return ATTEMPTS_PER_ROUND_MAX - 1
-    if message.attempt is None:
-        return ATTEMPTS_PER_ROUND_MAX - 2 if message.status is DeliveryStatus.FAILED else 0
-    assert 1 <= message.attempt.number < ATTEMPTS_PER_ROUND_MAX - 2
-    return message.attempt.number
 
 
 def _tell(rows: Rows, archived: Archived, notifications: Sequence[Notification]) -> None:

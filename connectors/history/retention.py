@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from connectors.history.schema import FINISHED
 from connectors.history.sql import array, select
 
 ROWS_PER_STEP_MAX = 500
@@ -19,7 +20,7 @@ _OF_NOTICES = ("raw_notices", "held_notices", "settlements")
 
 _OLD_NOTICES = "notices WHERE state IN ('matched', 'noted') AND changed_us < ?"
 _OLD_QUARANTINE = "quarantine WHERE at_us < ?1 AND retried_us < ?1"
-_OLD_DELIVERIES = "deliveries WHERE status IN ('delivered', 'failed') AND changed_us < ?"
+_OLD_DELIVERIES = f"deliveries WHERE {FINISHED} AND changed_us < ?"
 _OLD_EVENTS = (
     "events AS e WHERE recorded_us < ? AND NOT EXISTS (SELECT 1 FROM deliveries AS d"
     " WHERE d.merchant_id = e.merchant_id AND d.event_id = e.event_id"

@@ -8,7 +8,6 @@ from pathlib import Path
 from connectors.log.gate import Gate
 from streams.domain.errors import CorruptState, Unavailable
 
-SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4B534849  # "KSHI": tells this file from a log file and from any other
 
 BUSY_TIMEOUT_MS = 10_000
@@ -162,6 +161,19 @@ _TALLIED = (
 )
 
 
+FINISHED = "status IN ('delivered', 'failed', 'superseded')"
+"""Deliveries that retention may remove; it finds them by the index with these very words."""
+
+# A file of before has no numbers; where all of one are 0 the index is empty.
+_SEQUENCES = """
+ALTER TABLE deliveries ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX deliveries_by_sequence ON deliveries (endpoint_id, sequence) WHERE sequence > 0;
+DROP INDEX deliveries_finished;
+CREATE INDEX deliveries_finished ON deliveries (changed_us)
+    WHERE status IN ('delivered', 'failed', 'superseded');
+"""
+
+
 def _tallies() -> str:
     """Triggers that count in the statement that changes a row, so no code path can forget it."""
     statements = [_TALLIES_TABLE]
@@ -184,6 +196,11 @@ def _tallies() -> str:
     return "\n".join(statements)
 
 
+MIGRATIONS = (_TABLES + _tallies(), _SEQUENCES)
+"""Each brings a file to the schema of its number, from 1 on, and is never changed afterwards."""
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
 def connect(
     path: Path, *, read_only: bool = False, busy_ms: int = BUSY_TIMEOUT_MS
 ) -> sqlite3.Connection:
@@ -201,7 +218,7 @@ def connect(
 
 
 def prepare_file(path: Path, gate: Gate) -> None:
-    """Create the tables in a new file, or refuse a file that another version wrote."""
+    """Bring a file that is new, or of an older version, to this schema; refuse all others."""
     try:
         # It holds names of customers and all that channels said: for this user only.
         path.touch(mode=0o600)
@@ -224,15 +241,21 @@ def _create_or_check(connection: sqlite3.Connection, path: Path) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES} {_tallies()} COMMIT;"
-        )
+        _migrate(connection, version)
         return
     application_id = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if application_id != APPLICATION_ID:
         raise CorruptState(f"{path} is a SQLite file of another application")
-    if version != SCHEMA_VERSION:
+    if not 0 < version <= SCHEMA_VERSION:
         raise CorruptState(
             f"{path} has history schema {version}; this version reads {SCHEMA_VERSION}"
         )
+    if version < SCHEMA_VERSION:
+        _migrate(connection, version)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    connection.executescript(
+        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {SCHEMA_VERSION}; {''.join(MIGRATIONS[version:])} COMMIT;"
+    )

@@ -7,11 +7,22 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from connectors.history import claims, counting, deliveries, feed, lists, lookups, retention, writes
+from connectors.history import (
+    claims,
+    counting,
+    deliveries,
+    feed,
+    lists,
+    lookups,
+    retention,
+    sequences,
+    writes,
+)
 from connectors.history.schema import BUSY_TIMEOUT_MS, prepare_file
 from connectors.history.sql import micros
 from connectors.history.threads import Readers, Writer, engine_errors
 from connectors.log.gate import Gate
+from streams.counts import Counts
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import (
     AccountId,
@@ -26,13 +37,13 @@ from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
 from streams.ports import (
     Archived,
-    Counts,
     DeliveryRow,
     EventRow,
     InvoiceRow,
     QuarantineRow,
     WaitingRow,
 )
+from streams.sequences import SequenceRow
 
 
 class SqliteHistory:
@@ -149,6 +160,31 @@ class SqliteHistory:
     ) -> DeliveryRow | None:
         return await self._readers.read(
             partial(deliveries.delivery, merchant_id=merchant_id, delivery_id=delivery_id)
+        )
+
+    async def sequence_range(
+        self,
+        merchant_id: MerchantId,
+        endpoint_id: EndpointId,
+        *,
+        first: int,
+        last: int,
+        limit: int,
+    ) -> Sequence[SequenceRow]:
+        return await self._readers.read(
+            partial(
+                sequences.sequence_range,
+                merchant_id=merchant_id,
+                endpoint_id=endpoint_id,
+                first=first,
+                last=last,
+                limit=limit,
+            )
+        )
+
+    async def last_sequence(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> int:
+        return await self._readers.read(
+            partial(sequences.last_sequence, merchant_id=merchant_id, endpoint_id=endpoint_id)
         )
 
     async def unmatched(

@@ -32,8 +32,8 @@ _INVOICES = Insert(
 )
 _DELIVERIES = Insert(
     into="deliveries (delivery_id, merchant_id, endpoint_id, event_id, event_type, created_us,"
-    " started, status, standing, round, next_attempt_us, changed_us)",
-    columns=12,
+    " started, status, standing, round, next_attempt_us, changed_us, sequence)",
+    columns=13,
     conflict="""(delivery_id) DO UPDATE SET
         endpoint_id = iif(started, endpoint_id, excluded.endpoint_id),
         event_id = iif(started, event_id, excluded.event_id),
@@ -45,8 +45,10 @@ _DELIVERIES = Insert(
         round = max(excluded.round, round),
         next_attempt_us =
             iif(excluded.standing > standing, excluded.next_attempt_us, next_attempt_us),
-        changed_us = iif(excluded.standing > standing, excluded.changed_us, changed_us)
-        WHERE excluded.standing > standing OR excluded.started > started""",
+        changed_us = iif(excluded.standing > standing, excluded.changed_us, changed_us),
+        sequence = max(excluded.sequence, sequence)
+        WHERE excluded.standing > standing OR excluded.started > started
+            OR excluded.sequence > sequence""",
 )
 _ARCHIVED = Insert(
     into="archived (topic, partition, next_offset, recorded_us)",

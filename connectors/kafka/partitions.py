@@ -57,6 +57,12 @@ class Partitions:
                     break  # it went to another worker meanwhile
                 yield piece
 
+    def some(
+        self, partition: int, first: bytes, until: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows of a partition in key order, from a key on and before another."""
+        return self._rows.some(partition, first, until, limit)
+
     def leave(self, partition: int) -> None:
         """Let go of a partition, which may come back."""
         self._touch(partition)

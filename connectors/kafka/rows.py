@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from rocksdict import (
     Rdict,
     WriteBatch,
 )
+from sortedcontainers import SortedList  # type: ignore[import-untyped]  # it ships no types
 
 IN_MEMORY, ON_DISK = "memory", "rocksdb"
 """The two kinds of rows, as the settings name them."""
@@ -73,6 +75,12 @@ class Rows(Protocol):
         """All rows; each piece is what stands there when it is asked for."""
         ...
 
+    def some(
+        self, partition: int, first: bytes, until: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows in key order, from a key on and before another."""
+        ...
+
     def leave(self, partition: int) -> None:
         """The partition is another worker's from now on; keep what may be of use later."""
         ...
@@ -92,6 +100,8 @@ class MemoryRows:
     def __init__(self) -> None:
         self._partitions: dict[int, dict[bytes, bytes]] = {}
         self._marks: dict[int, Mark] = {}
+        self._in_order: dict[int, SortedList[bytes]] = {}
+        """The keys of partitions that were asked for in order once; most tables never are."""
 
     def mark(self, partition: int) -> Mark | None:
         """See `Rows`."""
@@ -100,7 +110,10 @@ class MemoryRows:
     def apply(self, partition: int, rows: Iterable[Row], mark: Mark) -> None:
         """See `Rows`."""
         there = self._partitions.setdefault(partition, {})
+        in_order = self._in_order.get(partition)
         for key, value in rows:
+            if in_order is not None and (value is None) == (key in there):
+                (in_order.remove if value is None else in_order.add)(key)
             if value is None:
                 there.pop(key, None)
             else:
@@ -119,6 +132,16 @@ class MemoryRows:
             some = keys[first : first + ROWS_PER_PIECE]
             yield [(key, there[key]) for key in some if key in there]
 
+    def some(
+        self, partition: int, first: bytes, until: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """See `Rows`."""
+        there = self._partitions.get(partition, {})
+        if partition not in self._in_order:
+            self._in_order[partition] = SortedList(there)
+        keys = self._in_order[partition].irange(first, until, inclusive=(True, False))
+        return [(key, there[key]) for key in islice(keys, limit)]
+
     def leave(self, partition: int) -> None:
         """Memory is for what this worker has."""
         self.forget(partition)
@@ -126,6 +149,7 @@ class MemoryRows:
     def forget(self, partition: int) -> None:
         """See `Rows`."""
         self._partitions.pop(partition, None)
+        self._in_order.pop(partition, None)
         self._marks.pop(partition, None)
 
     def close(self) -> None:
@@ -175,19 +199,28 @@ class RocksRows:
 
     def pieces(self, partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
         """See `Rows`; in the order of keys."""
-        prefix, after = _prefix(partition), b""
-        while piece := self._some(prefix, prefix + after):
+        prefix, end, after = _prefix(partition), _prefix(partition + 1), b""
+        while piece := self._between(prefix, prefix + after, end, ROWS_PER_PIECE):
             yield piece
             after = piece[-1][0] + b"\x00"
 
-    def _some(self, prefix: bytes, first: bytes) -> list[tuple[bytes, bytes]]:
+    def some(
+        self, partition: int, first: bytes, until: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """See `Rows`."""
+        prefix = _prefix(partition)
+        return self._between(prefix, prefix + first, prefix + until, limit)
+
+    def _between(
+        self, prefix: bytes, first: bytes, until: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
         """An iterator keeps everything readable that was there, so it lives for one piece."""
         rows = self._db.iter()
         rows.seek(first)
         piece: list[tuple[bytes, bytes]] = []
-        while rows.valid() and len(piece) < ROWS_PER_PIECE:
+        while rows.valid() and len(piece) < limit:
             key = rows.key()
-            if not key.startswith(prefix):
+            if key >= until:
                 break
             piece.append((key[len(prefix) :], rows.value()))
             rows.next()

@@ -121,6 +121,20 @@ class Store(RecordStore):
             piece = ((key, self._newest(key, value)) for key, value in rows if key not in under_way)
             yield [(key, value) for key, value in piece if value is not None]
 
+    def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """See `RecordStore`."""
+        event = current_event()
+        partitions = self.partitions if event is None else [event.message.partition]
+        for partition in partitions:
+            begin: bytes | None = first
+            while begin is not None:
+                durable = self.partitions.some(partition, begin, until, limit)
+                rows, more = self.with_dirty(durable, begin, until, limit)
+                if rows:
+                    return rows
+                begin = more
+        return []
+
     def _newest(self, key: bytes, value: bytes) -> bytes | None:
         change = self.dirty.get(key)
         return value if change is None else change.value

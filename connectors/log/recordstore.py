@@ -34,6 +34,25 @@ class RecordStore(base.Store[bytes, bytes]):
     def pieces(self) -> Iterator[list[tuple[bytes, bytes]]]:
         """All rows; each piece is what stands there at the moment when it is asked for."""
 
+    @abstractmethod
+    def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows from a key on and before another, in key order; none at the end.
+
+        All of them stand in one partition, as keys of one beginning do.
+        """
+
+    def with_dirty(
+        self, rows: list[tuple[bytes, bytes]], first: bytes, until: bytes, limit: int
+    ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+        """Durable rows with those that are newer, and where to go on, if there may be more."""
+        more = rows[-1][0] + b"\x00" if len(rows) == limit else None
+        end = more or until
+        newer = {key: row.value for key, row in self.dirty.items() if first <= key < end}
+        if not newer:
+            return rows, more
+        merged: dict[bytes, bytes | None] = {**dict(rows), **newer}
+        return [(key, value) for key, value in sorted(merged.items()) if value is not None], more
+
     # -- writing
 
     def __setitem__(self, key: bytes, value: bytes) -> None:

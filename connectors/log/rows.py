@@ -9,6 +9,10 @@ from functools import cache
 
 _ONE = "SELECT value FROM table_rows WHERE key = ? AND partition_id IN ({})"
 _SOME = "SELECT key, value FROM table_rows WHERE partition_id = ? AND key >= ? ORDER BY key LIMIT ?"
+_BETWEEN = (
+    "SELECT key, value FROM table_rows"
+    " WHERE partition_id = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+)
 _EACH = "SELECT key, value FROM table_rows WHERE partition_id IN ({})"
 _COUNT = "SELECT count(*) FROM table_rows WHERE partition_id IN ({})"
 _ANY = "SELECT count(*) FROM table_rows WHERE key = ? AND partition_id IN ({})"
@@ -40,6 +44,12 @@ class Rows:
     def some(self, partition_id: int, first: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Up to `limit` rows of a partition in key order, from a key on."""
         return self._connection.execute(_SOME, (partition_id, first, limit)).fetchall()
+
+    def between(
+        self, partition_id: int, first: bytes, until: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows of a partition in key order, from a key on and before another."""
+        return self._connection.execute(_BETWEEN, (partition_id, first, until, limit)).fetchall()
 
     def each(self, partition_ids: Sequence[int]) -> Generator[tuple[bytes, bytes], None, None]:
         """The rows of these partitions, in no order that matters, read as they are asked for.

@@ -105,6 +105,18 @@ class Store(RecordStore):
                     break
                 first = until + b"\x00"
 
+    def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """See `RecordStore`."""
+        for partition_id in self._where():
+            begin: bytes | None = first
+            while begin is not None:
+                durable = self._rows.between(partition_id, begin, until, limit)
+                rows, more = self.with_dirty(durable, begin, until, limit)
+                if rows:
+                    return rows
+                begin = more
+        return []
+
     def _merged(
         self, partition_id: int, rows: list[tuple[bytes, bytes]], first: bytes, until: bytes | None
     ) -> list[tuple[bytes, bytes]]:

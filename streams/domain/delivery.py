@@ -47,6 +47,7 @@ class DeliveryStatus(StrEnum):
     DELIVERED = "delivered"
     RETRYING = "retrying"
     FAILED = "failed"
+    SUPERSEDED = "superseded"  # undelivered, and a newer state of the same invoice took its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class Endpoint:
     """How long an attempt may take; None is what the operator has set."""
     retry_seconds: tuple[int, ...] = ()
     """The longest wait before each retry; empty is the standard schedule."""
+    supersede: bool = False
+    """Whether an undelivered state of an invoice is skipped for a newer one."""
     enabled_at: datetime | None = None
     """When a person last enabled it or gave it another URL; None is when it was made."""
     health: Health = field(default_factory=Health)
@@ -175,6 +178,19 @@ class Delivery:
     first_attempt_at: datetime | None = None
     round: int = 0
     traceparent: str = ""
+    sequence: int = 0
+    """Its number among all deliveries of the endpoint, from 1 on without a gap; 0 is unknown."""
+    previous_id: NotificationId | None = None
+    """The notification with the number before."""
+    after: str = ""
+    """The key of the delivery that has to end before this one begins: same invoice, told before."""
+    then: str = ""
+    """The key of the delivery that waits for this one."""
+
+    @property
+    def key(self) -> str:
+        """Where it stands among those that are pending: by endpoint, the earliest first."""
+        return delivery_key(self.endpoint_id, self.created_at, self.delivery_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +221,12 @@ Verdict = Delivered | RetryAt | GivenUp | EndpointGone
 
 GONE = 410
 SUCCESS = range(200, 300)
+
+
+def delivery_key(endpoint: EndpointId, created_at: datetime, delivery: DeliveryId) -> str:
+    """The key of a delivery while it is pending; in order of time within its endpoint."""
+    milliseconds = int(created_at.timestamp() * 1_000)
+    return f"{endpoint}/{milliseconds:013d}/{delivery}"
 
 
 def wants(types: tuple[str, ...], notification_type: str) -> bool:

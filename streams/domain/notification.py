@@ -58,6 +58,14 @@ class Notification:
     invoice_id: InvoiceId | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A notification that was made before, and when: enough to find its deliveries."""
+
+    notification_id: NotificationId
+    at: datetime
+
+
 def told_of_change(before: InvoiceState, after: InvoiceState) -> tuple[NotificationType, ...]:
     """Name the change of an invoice, for shops that only release orders.
 

@@ -205,8 +205,28 @@ def _decide_on(fold: Fold, invoice: Invoice, index: int, entry: Entry) -> Change
         version=index + 1,
         before=before,
         state=after,
-        told=told_of_change(before, after),
+        told=_told(before, entry, after),
     )
+
+
+def _told(before: InvoiceState, entry: Entry, after: InvoiceState) -> tuple[NotificationType, ...]:
+    change = told_of_change(before, after)
+    if isinstance(entry, NoticeApplied):
+        return (TOLD_OF_NOTICE[entry.notice.kind], *change)
+    return change
+
+
+def told_before(change: Changed) -> list[tuple[Entry, NotificationType]]:
+    """What the entries before this one told, in order, each with the entry that it follows from."""
+    told: list[tuple[Entry, NotificationType]] = []
+    fold = Fold(change.invoice.terms)
+    before = fold.state()
+    for entry in change.invoice.journal[: change.version - 1]:
+        fold.add(entry)
+        after = fold.state()
+        told += [(entry, kind) for kind in _told(before, entry, after)]
+        before = after
+    return told
 
 
 def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Changed:
@@ -226,8 +246,7 @@ def _decide_notice(invoice: Invoice, index: int, entry: NoticeApplied) -> Change
         balance_after_yen=change.state.balance_yen,
         assignment=entry.assignment,
     )
-    told = (TOLD_OF_NOTICE[entry.notice.kind], *change.told)
-    return replace(change, told=told, settlement=settlement, payment=payment)
+    return replace(change, settlement=settlement, payment=payment)
 
 
 def classify(terms: InvoiceTerms, known: Fold, payment: Payment) -> tuple[Outcome, str]:

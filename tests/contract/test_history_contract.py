@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.counts import Counts
 from streams.domain.invoice import InvoiceStatus
 from streams.happenings import NoticeRepeated
-from streams.ports import Archived, Counts, History
+from streams.ports import Archived, History
 from tests.builders import (
     MERCHANT,
     NOW,
@@ -81,6 +82,7 @@ A_DAY = Counts(
     pending=1,
     retrying=0,
     failed=0,
+    superseded=0,
     events=2,
 )
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.counts import Counts
 from streams.domain.delivery import DeliveryStatus
 from streams.happenings import NoticeRepeated
-from streams.ports import Archived, Counts, History
+from streams.ports import Archived, History
 from tests.builders import MERCHANT, NOW, a_delivery, a_notice, a_notification, an_attempt
 from tests.history_engines import ENGINES, Engine, an_open_history, archived
 from tests.message_builders import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -13,7 +14,7 @@ from tests.functional.test_delivery_sender import receiver, sender
 
 
 async def test_a_delivery_shows_the_stages_of_its_attempts(tmp_path: Path) -> None:
-    stages = {
+    stages: dict[str, Any] = {
         "address": "192.0.2.7",
         "waiting_ms": 1,
         "dns_ms": 2,

@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from agents.delivery import DeliveryLanes
+from agents.flights import Outside
 from agents.notifying import notifying
 from agents.step import record
 from connectors.sealing import Sealer
@@ -26,6 +27,7 @@ from tests.api_shop import Shop, a_shop
 from tests.conftest import Eventually
 from tests.functional.test_delivery_sender import receiver, sender
 from tests.functional.test_delivery_world import ManualTime
+from tests.pending_rows import PendingDicts
 
 SICK, WELL = "/sick", "/well"
 
@@ -115,16 +117,23 @@ async def a_life(directory: Path, eventually: Eventually) -> AsyncIterator[Life]
             # A real attempt, at the time of the clock that the test moves.
             return replace(await webhooks.send(**asked), at=world.clock())
 
-        lanes = DeliveryLanes(
+        time, pending = ManualTime(), PendingDicts()
+        outside = Outside(
             send=send,
             open_target=lambda one: open_target(Sealer([MASTER_KEY]), one, world.clock()),
             publish=life.publish,
-            clock=world.clock,
             fraction=lambda: 0.5,
+            observe=lambda _delivery, _attempt: None,
+            monotonic=lambda: world.clock().timestamp(),
             fail_stop=life.stops.append,
-            call_later=ManualTime().call_later,  # no retries: first attempts are what counts
         )
-        world.steps[NOTIFICATIONS.name] = notifying(endpoints={}, deliveries={}, lanes=lanes)
+        lanes = DeliveryLanes(
+            outside,
+            pending=pending,
+            clock=world.clock,
+            call_later=time.call_later,  # no retries: first attempts are what counts
+        )
+        world.steps[NOTIFICATIONS.name] = notifying(endpoints={}, pending=pending, lanes=lanes)
         life.may_publish.set()
         await lanes.start()
         async with receiver(life.answer) as url:

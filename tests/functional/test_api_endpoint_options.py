@@ -108,9 +108,26 @@ async def test_time_and_retries_are_kept_shown_and_told_to_the_sender(tmp_path: 
     assert (changed.json["timeout_seconds"], changed.json["retry_seconds"]) == (30, [])
 
 
+async def test_whether_a_newer_state_takes_the_place_of_an_older_is_the_merchants_choice(
+    tmp_path: Path,
+) -> None:
+    async with a_shop(tmp_path) as shop:
+        plain, chosen = await made(shop), await made(shop, supersede=True)
+        path = f"/v1/endpoints/{chosen['id']}"
+        stays = await shop.api.call("PATCH", path, json={"description": "x"})
+        row = decode_notification_message(shop.world.appender.appended[-1].value)
+        changed = await shop.api.call("PATCH", path, json={"supersede": False})
+
+    assert (plain["supersede"], chosen["supersede"]) == (False, True)
+    assert (stays.json["supersede"], changed.json["supersede"]) == (True, False)
+    assert isinstance(row, EndpointSet)
+    assert row.endpoint.supersede
+
+
 @pytest.mark.parametrize(
     ("members", "pointer"),
     [
+        ({"supersede": "true"}, "/supersede"),
         ({"timeout_seconds": 0}, "/timeout_seconds"),
         ({"timeout_seconds": 31}, "/timeout_seconds"),
         ({"timeout_seconds": 1.5}, "/timeout_seconds"),

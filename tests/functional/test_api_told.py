@@ -33,9 +33,9 @@ async def paid(shop: Shop) -> str:
     return invoice
 
 
-async def attempted(shop: Shop, delivery_id: str, **changes: Any) -> None:
-    """What a lane says after an attempt."""
-    attempt = Attempt(number=1, at=NOW, duration_ms=12, **changes)
+async def attempted(shop: Shop, delivery_id: str, *, is_last: bool = False, **changes: Any) -> None:
+    """What a lane says after an attempt; no other follows the last one."""
+    attempt = Attempt(number=2 if is_last else 1, at=NOW, duration_ms=12, **changes)
     delivery = shop.world.lanes.offered[DeliveryId(delivery_id)]
     made = AttemptMade(
         merchant_id=MerchantId(shop.merchant),
@@ -44,6 +44,10 @@ async def attempted(shop: Shop, delivery_id: str, **changes: Any) -> None:
         first_attempt_at=NOW,
         attempt=attempt,
         fraction=0.5,
+        endpoint_id=delivery.endpoint_id,
+        created_at=delivery.created_at,
+        retry_seconds=(5,) if is_last else (),
+        sequence=delivery.sequence,
     )
     record = Record(topic="notifications", key=shop.merchant.encode(), value=encode(made))
     await shop.world.log.append([record])
@@ -164,6 +168,7 @@ async def test_deliveries_show_every_attempt(tmp_path: Path) -> None:
         other = await shop.get("/v1/deliveries?status=failed&endpoint_id=ep_x&event_id=evt_x")
 
     assert (pending["status"], pending["attempts"]) == ("pending", [])
+    assert (pending["sequence"], retrying["sequence"]) == (1, 1)
     assert pending["event_type"] == "invoice.paid"
     (attempt,) = retrying["attempts"]
     assert (attempt["status_code"], attempt["answer"], attempt["duration_ms"]) == (500, "no", 12)

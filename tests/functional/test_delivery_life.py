@@ -23,7 +23,6 @@ from tests.functional.test_delivery_world import (
 
 async def test_a_disabled_endpoint_collects_and_goes_on_when_it_is_enabled() -> None:
     world = await a_world("a")
-    await prove(world, "a")
     world.lanes.set_endpoint(an_endpoint("a", status=EndpointStatus.DISABLED))
 
     world.lanes.offer(a_delivery("a", 1))
@@ -35,6 +34,8 @@ async def test_a_disabled_endpoint_collects_and_goes_on_when_it_is_enabled() -> 
     assert world.lanes.waiting == 3
     world.lanes.set_endpoint(an_endpoint("a"))
     await world.settle()
+    await world.end("a/1")
+    await world.end("a/3")
 
     assert world.all_sent == ["a/1", "a/3", "a/2"]
 
@@ -119,7 +120,7 @@ async def test_a_result_that_cannot_be_recorded_stops_the_process_and_the_lanes(
 async def test_a_log_that_takes_nothing_holds_further_attempts_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agents.delivery.PUBLISHING_MAX", 1)
+    monkeypatch.setattr("agents.flights.PUBLISHING_MAX", 1)
     world = await a_world("a", "b")
     appended = asyncio.Event()
 

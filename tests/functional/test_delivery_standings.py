@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from agents.lane import Limits
 from connectors.cache.memory import MemoryCache
 from connectors.cache.standings import CachedStandings
 from tests.functional.test_delivery_world import World, a_delivery, an_endpoint
 
 
 async def a_successor(cache: MemoryCache) -> World:
-    world = World(standings=CachedStandings(cache))
-    world.lanes.set_endpoint(an_endpoint("a"))
-    for number in range(1, 20):
-        world.lanes.offer(a_delivery("a", number))
+    """It knows nothing of "new", which takes the only slot for such endpoints."""
+    world = World(standings=CachedStandings(cache), limits=Limits(fresh_in_flight_max=1))
+    for name in ("new", "a"):
+        world.lanes.set_endpoint(an_endpoint(name))
+        for number in range(1, 20):
+            world.lanes.offer(a_delivery(name, number))
     await world.lanes.recall()
     await world.lanes.start()
     await world.settle()
@@ -32,24 +35,24 @@ async def after_an_answer(status: int | None) -> World:
     return await a_successor(cache)
 
 
-async def test_a_healthy_endpoint_has_all_its_slots_at_once() -> None:
+async def test_a_healthy_endpoint_is_not_counted_among_those_that_nobody_knows() -> None:
     world = await after_an_answer(200)
 
-    assert len(world.under_way) == 8
+    assert world.under_way == ["new/1", "a/1"]
 
 
 async def test_a_sick_endpoint_still_gets_one_attempt_at_a_time() -> None:
     world = await after_an_answer(None)
 
-    assert len(world.under_way) == 1
-    await world.end(world.under_way[0])
-    assert len(world.under_way) == 8
+    assert world.under_way == ["new/1", "a/1"]
+    await world.end("a/1")
+    assert world.under_way == ["new/1", "a/2", "a/3"]
 
 
 async def test_of_an_endpoint_that_nobody_knows_nothing_is_assumed() -> None:
     world = await a_successor(MemoryCache())
 
-    assert len(world.under_way) == 1
+    assert world.under_way == ["new/1"]
 
 
 async def test_a_word_that_a_later_version_wrote_is_passed_over() -> None:
@@ -60,4 +63,4 @@ async def test_a_word_that_a_later_version_wrote_is_passed_over() -> None:
 
     world = await a_successor(cache)
 
-    assert len(world.under_way) == 1
+    assert world.under_way == ["new/1"]

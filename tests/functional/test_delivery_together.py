@@ -10,13 +10,15 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
 from agents.delivery import DeliveryLanes
+from agents.flights import Outside
 from connectors.signing import format_secret
-from streams.clock import system_clock
+from streams.clock import monotonic_seconds, system_clock
 from streams.domain.delivery import Target
 from streams.domain.signing import SigningKey
 from streams.messages import AttemptMade
 from tests.functional.test_delivery_sender import SECRET, raw_receiver, receiver, sender
 from tests.functional.test_delivery_world import SECONDS_MAX, a_delivery, an_endpoint
+from tests.pending_rows import PendingDicts
 
 
 async def test_a_receiver_that_works_gets_everything_while_others_hang_and_refuse() -> None:
@@ -42,14 +44,16 @@ async def test_a_receiver_that_works_gets_everything_while_others_hang_and_refus
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         async with receiver(works) as good, raw_receiver(hangs) as (bad, _), sender() as webhooks:
-            lanes = DeliveryLanes(
+            outside = Outside(
                 send=webhooks.send,
                 open_target=lambda endpoint: Target(url=endpoint.url, keys=[SigningKey(SECRET)]),
                 publish=publish,
-                clock=system_clock,
                 fraction=lambda: 0.5,
+                observe=lambda _delivery, _attempt: None,
+                monotonic=monotonic_seconds,
                 fail_stop=stops.append,
             )
+            lanes = DeliveryLanes(outside, pending=PendingDicts(), clock=system_clock)
             refusing = f"http://127.0.0.1:{closed.getsockname()[1]}/"
             for name, url in (("good", good), ("bad", bad), ("gone", refusing)):
                 lanes.set_endpoint(replace(an_endpoint(name), url=url))

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from agents.delivery import DeliveryLanes
+from agents.flights import Outside
 from agents.lane import Limits
 from streams.domain.delivery import Attempt, Delivery, Endpoint, EndpointStatus, Target
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
 from streams.domain.signing import SigningKey
 from streams.hints import Standings
 from streams.messages import AttemptMade
+from tests.pending_rows import PendingDicts
 
 START = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
 SECONDS_MAX = 5.0
@@ -59,10 +61,12 @@ class ManualTime:
     """A clock and its timers, which a test moves."""
 
     seconds: float = 0.0
+    clock_ahead_seconds: float = 0.0
+    """By how much the clock was set forward, which no timer notices."""
     timers: list[ManualTimer] = field(default_factory=list)
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
+        return START + timedelta(seconds=self.seconds + self.clock_ahead_seconds)
 
     def elapsed(self) -> float:
         return self.seconds
@@ -123,18 +127,23 @@ class World:
         self.stops: list[str] = []
         self.publishing: Callable[[AttemptMade], Awaitable[None]] | None = None
         self.changed = asyncio.Event()
-        self.lanes = DeliveryLanes(
+        self.pending = PendingDicts()
+        outside = Outside(
             send=self._send,
             open_target=open_target,
             publish=self._publish,
-            clock=self.time.now,
             fraction=lambda: 0.25,
-            fail_stop=self._stop,
             observe=lambda delivery, attempt: self.observed.append((delivery, attempt)),
-            standings=standings,
-            limits=limits,
-            call_later=self.time.call_later,
             monotonic=self.time.elapsed,
+            fail_stop=self._stop,
+        )
+        self.lanes = DeliveryLanes(
+            outside,
+            pending=self.pending,
+            clock=self.time.now,
+            standings=standings,
+            limits=limits or Limits(lane_in_flight_max=8),
+            call_later=self.time.call_later,
         )
 
     async def _send(
@@ -206,15 +215,23 @@ async def a_world(*endpoints: str, limits: Limits | None = None) -> World:
     return world
 
 
+PROOFS = range(1_000, 1_015)
+"""So many successes, with more asked for all the while, and eight at a time are no risk."""
+
+
 async def prove(world: World, *endpoints: str) -> None:
-    """One success for each, so that they have more than one slot."""
+    """Earn each endpoint all of its slots."""
     for endpoint in endpoints:
-        world.lanes.offer(a_delivery(endpoint, 0))
+        for number in PROOFS:
+            world.lanes.offer(a_delivery(endpoint, number))
         await world.settle()
-        await world.end(f"{endpoint}/0")
-        world.lanes.withdraw(DeliveryId(f"{endpoint}/0"))
+        while world.under_way:
+            await world.end(world.under_way[0])
+        for number in PROOFS:
+            world.lanes.withdraw(DeliveryId(f"{endpoint}/{number}"))
     world.sent.clear()
     world.published.clear()
+    world.observed.clear()
 
 
 async def test_an_attempt_is_made_as_the_delivery_says_and_told_to_the_log() -> None:

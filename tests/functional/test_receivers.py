@@ -246,6 +246,29 @@ async def test_work_that_fails_is_tried_again_and_holds_up_no_other(
     assert done == ["evt_2", "evt_1"]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([], []),
+        ([3, 1, 2, 2], []),
+        ([2, 4, 9, 4], [(1, 1), (3, 3), (5, 8)]),
+    ],
+)
+async def test_the_python_example_names_the_numbers_that_never_came(
+    tmp_path: Path, numbers: list[int], expected: list[tuple[int, int]]
+) -> None:
+    for place, number in enumerate(numbers):
+        body = {"type": "invoice.paid", "sequence": number, "previous_id": None}
+        (tmp_path / f"evt_{place}.json").write_bytes(orjson.dumps(body))
+    (tmp_path / "evt_ping.json").write_text('{"type": "endpoint.ping"}')
+    (tmp_path / "evt_0.done").touch()
+
+    said = await output_of((*PYTHON, str(RECEIVERS / "python/gaps.py"), str(tmp_path)))
+
+    asked = [f"from={first}&to={last}" for first, last in expected]
+    assert [line.partition("?")[2] for line in said.splitlines()] == asked
+
+
 @pytest.mark.parametrize("file", sorted((RECEIVERS / "python").glob("*.py")), ids=lambda f: f.stem)
 def test_a_python_example_compiles(file: Path) -> None:
     compile(file.read_bytes(), file, "exec")

@@ -89,7 +89,7 @@ def payments(count: int) -> list[Archived]:
     for number in range(count):
         notice = a_notice(name=f"n{number}")
         told = a_notification(cause=notice.notice_id)
-        delivery = a_delivery(notification=told)
+        delivery = a_delivery(notification=told, sequence=number + 1)
         messages += [
             a_notice_accepted(notice=notice),
             an_invoice_changed(notice=notice, notifications=(told,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -46,7 +47,7 @@ async def history(url: str) -> AsyncIterator[History]:
 def all_that_was_said() -> list[Archived]:
     """A row in every table that has a time to live, and finished ones in those that have none."""
     notice, told = a_notice(), a_notification()
-    delivery = a_delivery(notification=told)
+    delivery = replace(a_delivery(notification=told), sequence=1)
     return archived(
         a_notice_accepted(notice=notice),
         an_invoice_changed(notice=notice, notifications=(told,), request_id="req_1"),

@@ -11,9 +11,12 @@ from connectors.history.cassandra.migrating import SCHEMA_VERSION, WITH_RETENTIO
 from connectors.history.opening import open_history
 from ops.cql.files import history_migrations
 from ops.stack.cassandra import CassandraServer
+from streams.domain.delivery import DeliveryStatus
 from streams.domain.errors import CorruptState, Unavailable
-from tests.history_engines import an_open_history
+from tests.builders import MERCHANT, a_delivery, a_notification
+from tests.history_engines import an_open_history, archived
 from tests.history_keyspaces import Keyspaces, keyspaces
+from tests.message_builders import a_deliveries_started
 from tests.real_engines import fresh_name
 
 pytestmark = pytest.mark.integration
@@ -50,7 +53,8 @@ async def test_several_processes_may_migrate_at_once_and_again(
 
     for way in ways:
         await way.close()
-    assert pool.execute(f"SELECT version FROM {keyspace}.migrations") == [(SCHEMA_VERSION,)]  # noqa: S608  # our name
+    versions = pool.execute(f"SELECT version FROM {keyspace}.migrations")  # noqa: S608  # our name
+    assert sorted(versions) == [(number,) for number in range(1, SCHEMA_VERSION + 1)]
     assert lives(pool, keyspace) == {2 * 86_400}
     longer = open_history(url, migrations=history_migrations(), retention_days=3)
     await longer.command("req_none")
@@ -88,6 +92,34 @@ async def test_whoever_migrates_is_waited_for(
     await waiting
     await longer.close()
     assert lives(pool, keyspace) == {3 * 86_400}
+
+
+async def test_a_keyspace_of_the_first_version_is_brought_to_this_one(
+    cassandra_server: CassandraServer, pool: Keyspaces
+) -> None:
+    keyspace = fresh_name("older")
+    url = f"cassandra://{cassandra_server.address}/{keyspace}"
+    first = open_history(url, migrations=history_migrations()[:1], retention_days=2)
+    await first.command("req_none")
+    await first.close()
+    old, new = a_delivery(), a_delivery(notification=a_notification(cause="new"), sequence=1)
+    pool.execute(
+        f"INSERT INTO {keyspace}.deliveries (delivery_id, merchant_id, endpoint_id, event_id,"  # noqa: S608  # our name
+        " event_type, created_us, started, status, round) VALUES (%s, %s, %s, %s, %s, 1, true,"
+        " 'failed', 0)",
+        *(old.delivery_id, MERCHANT, old.endpoint_id, old.notification_id),
+        str(old.notification_type),
+    )
+
+    history = open_history(url, migrations=history_migrations(), retention_days=2)
+    await history.store(archived(a_deliveries_started(deliveries=(new,))))
+
+    kept = await history.delivery(MERCHANT, old.delivery_id)
+    assert kept is not None
+    assert (kept.status, kept.sequence) == (DeliveryStatus.FAILED, 0)
+    assert await history.last_sequence(MERCHANT, new.endpoint_id) == 1
+    assert lives(pool, keyspace) == {2 * 86_400}
+    await history.close()
 
 
 async def test_a_schema_of_a_newer_version_or_of_another_file_is_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from streams.ports import Place
 from tests.simulation.fake_log import PARTITIONS, Durability, FakeLog, StepEffects
 
 V = TypeVar("V")
+W = TypeVar("W")
 
 
 class LoggedTable(MutableMapping[bytes, V]):
@@ -28,9 +29,20 @@ class LoggedTable(MutableMapping[bytes, V]):
         self._rows: dict[bytes, bytes] = {}
         self.changes: list[tuple[str, bytes, bytes | None]] = []
 
+    def view(self, decode: Callable[[bytes], W]) -> LoggedTable[W]:
+        """The same rows, read as something else."""
+        other = LoggedTable(self._log, self.name, decode)
+        other._rows, other.changes = self._rows, self.changes
+        return other
+
     def rebuild(self) -> None:
-        self._rows = dict(self._log.rows[self.name])
+        self._rows.clear()
+        self._rows.update(self._log.rows[self.name])
         self.changes.clear()
+
+    def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, V]]:
+        keys = sorted(key for key in self if first <= key < until)
+        return [(key, self[key]) for key in keys[:limit]]
 
     def __getitem__(self, key: bytes) -> V:
         return self._decode(self._rows[key])
@@ -103,6 +115,7 @@ class Process:
 class FakeLanes:
     """Deliveries that wait to be made; one that is being made is not made beside itself."""
 
+    is_pending: Callable[[str], bool]
     waiting: dict[DeliveryId, Delivery] = field(default_factory=dict)
     known: dict[DeliveryId, tuple[int, int]] = field(default_factory=dict)
     endpoints: dict[EndpointId, Endpoint] = field(default_factory=dict)
@@ -113,10 +126,17 @@ class FakeLanes:
         self.endpoints.clear()
 
     def offer(self, delivery: Delivery) -> None:
+        if delivery.after and self.is_pending(delivery.after):
+            return
         version = (delivery.round, delivery.attempts)
         if self.known.get(delivery.delivery_id, (-1, -1)) < version:
             self.known[delivery.delivery_id] = version
             self.waiting[delivery.delivery_id] = delivery
+
+    def follow(self, delivery: Delivery, ended: DeliveryId) -> None:
+        assert ended not in self.waiting
+        self.known.pop(delivery.delivery_id, None)
+        self.offer(replace(delivery, after=""))
 
     def withdraw(self, delivery_id: DeliveryId) -> None:
         self.waiting.pop(delivery_id, None)

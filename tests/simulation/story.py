@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -153,6 +153,7 @@ class Story:
             status=status,
             created_at=self.world.now,
         )
+        endpoint = replace(endpoint, supersede=name in EXTRAS)
         said = EndpointSet(endpoint=endpoint)
         self.world.log.append([record(NOTIFICATIONS, merchant, said)])
 

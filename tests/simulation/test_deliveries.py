@@ -11,6 +11,7 @@ from streams.domain.delivery import DeliveryStatus
 from streams.domain.health import Health
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId, delivery_id, notification_id
 from streams.domain.notification import TOLD_OF_NOTICE, Notification, NotificationType
+from streams.domain.sequence import numbered_body
 from streams.happenings import (
     DeliveriesStarted,
     DeliveryAttempted,
@@ -20,7 +21,7 @@ from tests.simulation.runs import EXACTLY_ONCE, RUNS, changes, feed, lived
 from tests.simulation.story import Story, endpoint_id
 from tests.step_builders import said, told
 
-FINAL = {DeliveryStatus.DELIVERED, DeliveryStatus.FAILED}
+FINAL = {DeliveryStatus.DELIVERED, DeliveryStatus.FAILED, DeliveryStatus.SUPERSEDED}
 TOLD_BY_THE_TIME = {
     NotificationType.INVOICE_PART_PAID,
     NotificationType.INVOICE_REOPENED,
@@ -74,7 +75,7 @@ def test_every_notification_is_delivered_or_pending_at_the_lasting_endpoint(run:
     story = lived(run)
 
     received = {delivery.delivery_id for delivery in story.world.received}
-    pending = {row.delivery_id for row in story.world.deliveries.values()}
+    pending = {row.delivery_id for row in story.world.rows_pending()}
     wanted = {
         delivery_id(one.notification_id, main_endpoint(one))
         for one in on_the_way(story)
@@ -98,7 +99,7 @@ def standings(story: Story) -> dict[DeliveryId, set[DeliveryStatus]]:
 def test_history_knows_the_end_of_every_delivery_that_is_not_pending(run: str) -> None:
     story = lived(run)
 
-    pending = {row.delivery_id for row in story.world.deliveries.values()}
+    pending = {row.delivery_id for row in story.world.rows_pending()}
     known = standings(story)
     endless = {one for one, statuses in known.items() if not statuses & FINAL} - pending
     if run not in EXACTLY_ONCE:
@@ -113,7 +114,7 @@ def test_nothing_is_pending_without_its_endpoint(run: str) -> None:
     story = lived(run)
 
     known = {endpoint.endpoint_id for row in story.world.endpoints.values() for endpoint in row}
-    assert {row.endpoint_id for row in story.world.deliveries.values()} <= known
+    assert {row.endpoint_id for row in story.world.rows_pending()} <= known
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -157,7 +158,9 @@ def test_whole_units_tell_everything_once_and_byte_for_byte(run: str) -> None:
 
     bodies = {one.notification_id: one.body for one in feed(story)}
     assert set(Counter(one.notification_id for one in feed(story)).values()) == {1}
-    assert all(bodies[one.notification_id] == one.body for one in story.world.received)
+    for one in story.world.received:
+        body = bodies[one.notification_id]
+        assert one.body == numbered_body(body, one.sequence, one.previous_id)
 
 
 @pytest.mark.parametrize("run", EXACTLY_ONCE)

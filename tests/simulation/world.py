@@ -12,6 +12,7 @@ from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
 from streams.codecs import (
+    decode_counter,
     decode_delivery,
     decode_endpoints,
     decode_invoice,
@@ -23,6 +24,7 @@ from streams.domain.invoice import state_of
 from streams.domain.settlement import awaits_deadline
 from streams.messages import AttemptMade
 from streams.topics import INVOICES, NOTIFICATIONS, REFERENCES
+from tables.pending import Pending
 from tests.builders import NOW
 from tests.simulation.fake_log import Durability, FakeLog
 from tests.simulation.processes import FakeLanes, LoggedTable, Process
@@ -53,7 +55,9 @@ class World:
         self.invoices = LoggedTable(self.log, "invoices", decode_invoice)
         self.endpoints = LoggedTable(self.log, "endpoints", decode_endpoints)
         self.deliveries = LoggedTable(self.log, "deliveries", decode_delivery)
-        self.lanes, self.deadlines = FakeLanes(), self._new_deadlines()
+        self.pending = Pending(self.deliveries, counters=self.deliveries.view(decode_counter))
+        self.lanes = FakeLanes(lambda key: self.pending.get(key) is not None)
+        self.deadlines = self._new_deadlines()
         self._processes = (
             Process(
                 topic=REFERENCES.name,
@@ -72,15 +76,18 @@ class World:
             ),
             Process(
                 topic=NOTIFICATIONS.name,
-                step=notifying(
-                    endpoints=self.endpoints, deliveries=self.deliveries, lanes=self.lanes
-                ),
+                step=notifying(endpoints=self.endpoints, pending=self.pending, lanes=self.lanes),
                 log=self.log,
                 durability=make_durability(self.log),
                 tables=(self.endpoints, self.deliveries),
                 restarted=self._offer_again,
             ),
         )
+
+    def rows_pending(self) -> list[Delivery]:
+        """What stands in the table beside its counters."""
+        keys = [key for key in self.deliveries if not key.startswith(b"#")]
+        return [self.deliveries[key] for key in keys]
 
     # --- one thing happens
 
@@ -160,6 +167,8 @@ class World:
             first_attempt_at=delivery.first_attempt_at or self.now,
             round=delivery.round,
             endpoint_id=delivery.endpoint_id,
+            created_at=delivery.created_at,
+            sequence=delivery.sequence,
         )
 
     def _offer_again(self) -> None:
@@ -167,7 +176,7 @@ class World:
         for row in self.endpoints.values():
             for endpoint in row:
                 self.lanes.set_endpoint(endpoint)
-        for delivery in self.deliveries.values():
+        for delivery in self.rows_pending():
             self.lanes.offer(delivery)
 
     def _tick(self) -> bool:

@@ -10,12 +10,13 @@ from typing import cast
 import pytest
 
 from ops.audit import Report, audit, judge, lag_by_stage
-from streams.ports import Counts, History
+from streams.counts import Counts
+from streams.ports import History
 from tests.builders import NOW
 
 ZERO = Counts(
     accepted=0, matched=0, unmatched=0, quarantined=0, in_flight=0, repeated=0, noted=0,
-    notified=0, delivered=0, pending=0, retrying=0, failed=0, events=0,
+    notified=0, delivered=0, pending=0, retrying=0, failed=0, superseded=0, events=0,
 )  # fmt: skip
 WHOLE = replace(
     ZERO, accepted=10, matched=7, unmatched=2, quarantined=1,
@@ -32,6 +33,15 @@ def test_figures_that_add_up_hold() -> None:
         "accepted 10 = matched 7 + unmatched 2 + quarantined 1",
         "notified 9 = delivered 5 + pending 3 + failed 1",
     ]
+
+
+def test_what_was_superseded_is_told_and_not_missing() -> None:
+    report = judge(replace(WHOLE, superseded=2, notified=11), NO_LAG, still=True)
+
+    assert report.holds
+    assert report.laws[1].sentence == (
+        "notified 11 = delivered 5 + pending 3 + failed 1 + superseded 2"
+    )
 
 
 def test_a_notice_that_is_missing_is_a_difference() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.history.cassandra.gathered import Gathered
 from connectors.history.cassandra.grouping import (
-    KEYS_OF_TWO,
+    KEY_COLUMNS,
     SMALL,
     SMALL_TOGETHER_MAX,
     TOGETHER_MAX,
@@ -21,7 +21,7 @@ from ops.cql.files import history_migrations
 from streams.domain.errors import Unavailable
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n?\)(?: WITH .*?)?;", re.DOTALL)
-_KEY_OF_TWO = re.compile(r"PRIMARY KEY \(\(\w+, \w+\)")
+_KEY = re.compile(r"PRIMARY KEY \(\((\w+(?:, \w+)+)\)")
 
 
 def an_insert(table: str, *values: object) -> Request:
@@ -31,9 +31,10 @@ def an_insert(table: str, *values: object) -> Request:
 def test_the_partition_keys_are_those_of_the_schema() -> None:
     cql = "\n".join(migration.cql for migration in history_migrations())
     tables = dict(_TABLE.findall(cql))
-    of_two = {name for name, columns in tables.items() if _KEY_OF_TWO.search(columns)}
+    keys = {name: _KEY.search(columns) for name, columns in tables.items()}
+    of_several = {name: len(key[1].split(", ")) for name, key in keys.items() if key}
 
-    assert of_two == KEYS_OF_TWO
+    assert of_several == KEY_COLUMNS
     assert tables.keys() >= SMALL
 
 

@@ -6,7 +6,6 @@ import asyncio
 import random
 import resource
 import sqlite3
-import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, replace
@@ -15,8 +14,6 @@ from pathlib import Path
 import pytest
 
 from connectors.history import threads
-from connectors.history.opening import open_history
-from connectors.history.schema import SCHEMA_VERSION
 from connectors.history.sqlite import SqliteHistory
 from connectors.log.gate import Gate
 from streams.domain.delivery import DeliveryStatus
@@ -60,6 +57,7 @@ RECOUNT = """SELECT
     (SELECT count(*) FROM deliveries WHERE status = 'pending'),
     (SELECT count(*) FROM deliveries WHERE status = 'retrying'),
     (SELECT count(*) FROM deliveries WHERE status = 'failed'),
+    (SELECT count(*) FROM deliveries WHERE status = 'superseded'),
     (SELECT count(*) FROM events)
 """
 
@@ -249,31 +247,6 @@ async def test_a_closed_history_is_unavailable_and_has_written_what_was_queued(
     await reopened.close()
 
 
-def test_only_its_user_reads_the_file(history: SqliteHistory, path: Path) -> None:
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-async def test_another_schema_is_refused_and_named(history: SqliteHistory, path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    connection.close()
-
-    with pytest.raises(CorruptState, match=f"schema {SCHEMA_VERSION + 1}; this version reads"):
-        SqliteHistory(path)
-
-
-def test_a_file_of_someone_else_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE theirs (id INTEGER)")
-    connection.close()
-
-    with pytest.raises(CorruptState, match="another application"):
-        SqliteHistory(path)
-    path.write_bytes(b"not a database" * 100)
-    with pytest.raises(CorruptState, match="not a history file"):
-        SqliteHistory(path)
-
-
 async def test_a_row_that_cannot_be_read_back_is_our_fault(
     history: SqliteHistory, path: Path
 ) -> None:
@@ -285,16 +258,3 @@ async def test_a_row_that_cannot_be_read_back_is_our_fault(
 
     with pytest.raises(CorruptState, match="unreadable NoticeAccepted"):
         await history.raw_notice(accepted.notice_id)
-
-
-def test_a_history_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-
-    with pytest.raises(Unavailable):
-        open_history(f"sqlite://{tmp_path}/file/history.db")
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "cassandra", "/tmp/x", ""])  # noqa: S108  # not opened
-def test_a_url_of_no_known_engine_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="sqlite://PATH"):
-        open_history(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,3 +72,21 @@ async def test_an_event_that_is_still_being_delivered_does_not_expire(
 
     counts = await history.counts()
     assert (counts.events, counts.failed, counts.notified) == (0, 0, 0)
+
+
+async def test_numbers_expire_with_their_deliveries(history: SqliteHistory) -> None:
+    deliveries = [
+        replace(a_delivery(notification=a_notification(cause=f"c{n}")), sequence=n)
+        for n in (1, 2, 3)
+    ]
+    await history.store(archived(a_deliveries_started(deliveries=tuple(deliveries))))
+    for delivery, status in zip(deliveries, ("delivered", "superseded", "retrying"), strict=True):
+        ended = a_delivery_attempted(delivery=delivery, status=DeliveryStatus(status))
+        await history.store(archived(replace(ended, sequence=delivery.sequence)))
+
+    await history.expire(LATER + timedelta(days=365))
+
+    endpoint_id = deliveries[0].endpoint_id
+    left = await history.sequence_range(MERCHANT, endpoint_id, first=1, last=9, limit=9)
+    assert [row.sequence for row in left] == [3]
+    assert await history.last_sequence(MERCHANT, endpoint_id) == 3

@@ -56,6 +56,21 @@ def test_every_row_is_in_one_piece(rows: Rows) -> None:
     assert content(rows, 0) == wanted
 
 
+def test_rows_are_read_in_the_order_of_their_keys_within_bounds(rows: Rows) -> None:
+    rows.apply(0, [(b"b/%d" % number, b"%d" % number) for number in (3, 1, 2)], MARK)
+    rows.apply(0, [(b"a/9", b""), (b"b0", b"")], MARK)
+    rows.apply(1, [(b"b/0", b"other")], MARK)
+
+    assert rows.some(0, b"b/", b"b0", 2) == [(b"b/1", b"1"), (b"b/2", b"2")]
+    rows.apply(0, [(b"b/0", b"0"), (b"b/2", None), (b"b/3", b"new"), (b"b/7", None)], MARK)
+
+    assert rows.some(0, b"b/", b"b0", 9) == [(b"b/0", b"0"), (b"b/1", b"1"), (b"b/3", b"new")]
+    assert rows.some(0, b"b/1\x00", b"b0", 9) == [(b"b/3", b"new")]
+    assert rows.some(0, b"c", b"d", 9) == []
+    rows.forget(0)
+    assert rows.some(0, b"b/", b"b0", 9) == []
+
+
 def test_a_piece_is_what_stands_there_when_it_is_asked_for(rows: Rows) -> None:
     keys = [b"key-%05d" % n for n in range(2 * ROWS_PER_PIECE)]
     rows.apply(0, [(key, b"old") for key in keys], MARK)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from agents.deadlines import HORIZON, LOOK_AHEAD_AGAIN, Deadlines
-from ops.rebuilding import awaits, offer_all, watch_stretch
+from ops.rebuilding import awaits, set_endpoints, watch_stretch
 from streams.codecs import encode
 from streams.domain.ids import EndpointId, InvoiceId
 from streams.domain.invoice import Invoice
-from tests.builders import NOW, a_delivery, a_notice_applied, an_endpoint, an_invoice
+from tests.builders import NOW, a_notice_applied, an_endpoint, an_invoice
 from tests.builders import an_invoice_terms as terms
-from tests.notifying_desk import FakeLanes
+from tests.fakes import FakeLanes
 from tests.step_builders import a_cancelled
 
 MOMENT = timedelta(microseconds=1)
@@ -128,21 +128,11 @@ async def test_an_invoice_registered_behind_the_place_that_is_read_is_not_missed
     assert watching.ticks() == len(new)
 
 
-async def test_what_a_step_finished_meanwhile_is_not_offered_again() -> None:
+async def test_the_lanes_are_told_of_every_endpoint() -> None:
     lanes = FakeLanes()
-    rows = [a_delivery(endpoint=EndpointId(f"ep_{n}")) for n in range(6)]
-    keys = sorted(row.delivery_id for row in rows)
-    by_id = {row.delivery_id: row for row in rows}
-    deliveries = Table({key.encode(): by_id[key] for key in keys})
+    endpoints = [an_endpoint(endpoint=EndpointId(f"ep_{number}")) for number in range(5)]
+    rows: dict[bytes, object] = {b"%d" % n: (one,) for n, one in enumerate(endpoints)}
 
-    def meanwhile(number: int) -> None:
-        if number == 1:
-            for key in (keys[0], keys[2]):
-                del deliveries.rows[key.encode()]
-                lanes.withdraw(key)
+    await set_endpoints(Table(rows), lanes)
 
-    deliveries.before_piece = meanwhile
-    await offer_all(Table({b"m": (an_endpoint(),)}), deliveries, lanes)
-
-    assert sorted(lanes.offered) == [keys[1], *keys[3:]]
-    assert list(lanes.endpoints.values()) == [an_endpoint()]
+    assert list(lanes.endpoints.values()) == endpoints

@@ -133,12 +133,6 @@ def test_an_attempt_of_an_endpoint_that_was_removed_says_nothing_of_it() -> None
     assert len(result.records) == 1
 
 
-def test_an_attempt_of_an_old_record_speaks_of_the_endpoint_of_its_delivery(desk: Desk) -> None:
-    desk.read(replace(made(BAD), endpoint_id=None))
-
-    assert of(desk).health.failing_since == NOW
-
-
 # --- whom it is told
 
 

@@ -66,6 +66,7 @@ DROPPED = DeliveryDropped(
     at=NOW + SECOND,
     endpoint_id=ENDPOINT,
     created_at=DELIVERY.created_at,
+    sequence=DELIVERY.sequence,
 )
 
 

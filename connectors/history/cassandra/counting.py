@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from connectors.history.cassandra import ring
 from connectors.history.cassandra.session import Session
-from streams.ports import Counts
+from streams.counts import Counts
 
 Tally = Counter[tuple[object, ...]]
 """How many rows have these values."""
@@ -66,6 +66,7 @@ async def counts(session: Session, since_us: int | None) -> Counts:
         pending=status["pending"],
         retrying=status["retrying"],
         failed=status["failed"],
+        superseded=status["superseded"],
         events=(await _tally(session, _EVENTS, since_us)).total(),
     )
 

@@ -25,7 +25,7 @@ LISTING = Listing(
 )
 _DELIVERY = (
     "SELECT delivery_id, merchant_id, started, created_us, endpoint_id, event_id, event_type,"
-    " status, next_attempt_us, round FROM deliveries WHERE delivery_id IN ?"
+    " status, next_attempt_us, round, sequence FROM deliveries WHERE delivery_id IN ?"
 )
 _ATTEMPTS = "SELECT message FROM attempts WHERE delivery_id = ?"
 _OF_EVENT = (
@@ -95,7 +95,8 @@ async def _rows(
 
 
 def _delivery_row(row: Sequence[Any], attempts: Rows) -> DeliveryRow:
-    delivery_id, _, _, created_us, endpoint_id, event_id, event_type, status, next_us, round_ = row
+    delivery_id, _, _, created_us, endpoint_id, event_id, event_type, status, *more = row
+    next_us, round_, sequence = more
     return DeliveryRow(
         cursor=cursor_of(LISTING.kind, created_us, delivery_id),
         delivery_id=DeliveryId(delivery_id),
@@ -103,6 +104,7 @@ def _delivery_row(row: Sequence[Any], attempts: Rows) -> DeliveryRow:
         event_id=NotificationId(event_id),
         event_type=event_type,
         status=DeliveryStatus(status),
+        sequence=sequence or 0,
         created_at=moment_of(created_us),
         next_attempt_at=moment_of(next_us) if next_us else None,
         round=round_,

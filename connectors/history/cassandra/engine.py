@@ -16,6 +16,7 @@ from connectors.history.cassandra import (
     lookups,
     notices,
     retention,
+    sequences,
     writing,
 )
 from connectors.history.cassandra.address import Address
@@ -26,6 +27,7 @@ from connectors.history.cassandra.session import Session
 from connectors.history.claims import registration_of
 from connectors.history.migration import Migration
 from connectors.history.sql import micros
+from streams.counts import Counts
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import (
     AccountId,
@@ -40,13 +42,13 @@ from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
 from streams.ports import (
     Archived,
-    Counts,
     DeliveryRow,
     EventRow,
     InvoiceRow,
     QuarantineRow,
     WaitingRow,
 )
+from streams.sequences import SequenceRow
 
 DAY_SECONDS = 86_400
 
@@ -153,6 +155,22 @@ class CassandraHistory:
         self, merchant_id: MerchantId, delivery_id: DeliveryId
     ) -> DeliveryRow | None:
         return await deliveries.delivery(self._session, merchant_id, delivery_id)
+
+    async def sequence_range(
+        self,
+        merchant_id: MerchantId,
+        endpoint_id: EndpointId,
+        *,
+        first: int,
+        last: int,
+        limit: int,
+    ) -> Sequence[SequenceRow]:
+        return await sequences.sequence_range(
+            self._session, merchant_id, endpoint_id, first=first, last=last, limit=limit
+        )
+
+    async def last_sequence(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> int:
+        return await sequences.last_sequence(self._session, merchant_id, endpoint_id)
 
     async def unmatched(
         self, merchant_id: MerchantId, *, after: str | None, limit: int

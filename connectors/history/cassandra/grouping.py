@@ -16,13 +16,18 @@ SMALL_TOGETHER_MAX = 10
 SMALL = frozenset({"event_places", "deliveries_by_event"})
 """Tables with a small row for each event: what a request of its own costs is more than the row."""
 
-KEYS_OF_TWO = frozenset(
-    {
-        *("invoices_by_day", "waiting_by_day", "deliveries_by_day", "deliveries_by_event"),
-        *("events", "stretches", "archived", "claims"),
-    }
-)
-"""Tables whose partition key has two columns; that of all others has one."""
+KEY_COLUMNS = {
+    "invoices_by_day": 2,
+    "waiting_by_day": 2,
+    "deliveries_by_day": 2,
+    "deliveries_by_event": 2,
+    "deliveries_by_sequence": 3,
+    "events": 2,
+    "stretches": 2,
+    "archived": 2,
+    "claims": 2,
+}
+"""How many columns the partition key of a table has, if not one."""
 
 _INTO = re.compile(r"INSERT INTO (\w+)")
 
@@ -38,7 +43,7 @@ def by_partition(writes: Iterable[Request]) -> list[list[Request]]:
     for cql, values in writes:
         table = _table(cql)
         is_small = table in SMALL
-        key = (table,) if is_small else tuple(values[: 2 if table in KEYS_OF_TWO else 1])
+        key = (table,) if is_small else tuple(values[: KEY_COLUMNS.get(table, 1)])
         group = open_groups.get(key)
         if group is None or len(group) == (SMALL_TOGETHER_MAX if is_small else TOGETHER_MAX):
             group = open_groups[key] = []

@@ -72,7 +72,7 @@ def _quarantined(before_us: int) -> Callable[[Sequence[Any]], Sequence[Request]]
 
 def _delivery(row: Sequence[Any]) -> Sequence[Request]:
     delivery_id, status, merchant_id, event_id, created_us, rank = row
-    if status not in {"delivered", "failed"}:
+    if status not in {"delivered", "failed", "superseded"}:
         return ()
     requests: list[Request] = []
     if created_us is not None:

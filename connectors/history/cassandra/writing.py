@@ -11,6 +11,7 @@ from connectors.history.cassandra import times
 from connectors.history.cassandra.feed import feed_writes
 from connectors.history.cassandra.grouping import by_partition
 from connectors.history.cassandra.known import Delivery, standings
+from connectors.history.cassandra.sequences import sequence_writes
 from connectors.history.cassandra.session import Request, Session
 from connectors.history.projecting import Row, Rows, project
 from connectors.history.sql import micros
@@ -39,8 +40,8 @@ _REPEAT = (
 _COMMAND = "INSERT INTO commands (request_id, refused, at_us) VALUES (?, ?, ?) USING TIMESTAMP ?"
 _DELIVERY = (
     "INSERT INTO deliveries (delivery_id, merchant_id, endpoint_id, event_id, event_type,"
-    " created_us, started, status, standing, round, next_attempt_us, changed_us)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+    " created_us, started, status, standing, round, next_attempt_us, changed_us, sequence)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
 _DELIVERY_BY_DAY = (
     "INSERT INTO deliveries_by_day (merchant_id, day, created_us, delivery_id, endpoint_id, status)"
@@ -181,7 +182,8 @@ def _notice(row: Row) -> Request:
 
 
 def _delivery(row: Row) -> Request:
-    delivery_id, merchant_id, *what, started, status, standing, in_round, next_us, changed_us = row
+    delivery_id, merchant_id, *what, started = row[:7]
+    status, standing, in_round, next_us, changed_us, sequence = row[7:]
     values = (
         delivery_id,
         merchant_id,
@@ -192,6 +194,7 @@ def _delivery(row: Row) -> Request:
         in_round,
         next_us or 0,  # no null: a null and a value of equal rank would be told apart by chance
         changed_us,
+        sequence or UNSET_VALUE,
         times.of_standing(standing, started=bool(started)),
     )
     return _DELIVERY, values
@@ -234,3 +237,4 @@ def _delivery_writes(
         yield _DELIVERY_BY_DAY, (*listed, delivery.rank)
         if delivery.event_id:  # known where the delivery starts
             yield _DELIVERY_BY_EVENT, (delivery.merchant_id, delivery.event_id, *key, delivery.rank)
+        yield from sequence_writes(delivery_id, delivery, wanted)

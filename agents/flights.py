@@ -1,0 +1,156 @@
+"""Attempts under way: each is begun once, recorded once, and counted as slow in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agents.lane import Entry, State
+from agents.later import CallLater, Timer
+from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
+from streams.messages import AttemptMade
+
+PUBLISHING_MAX = 1_024
+"""So many results may wait for the log; then no attempt is begun, as it could not be recorded."""
+
+
+class Send(Protocol):
+    """Makes one attempt and never raises for what the network or the receiver does."""
+
+    def __call__(
+        self,
+        *,
+        target: Target,
+        webhook_id: str,
+        body: bytes,
+        traceparent: str | None,
+        number: int,
+    ) -> Awaitable[Attempt]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What an attempt needs of the world."""
+
+    send: Send
+    open_target: Callable[[Endpoint], Target]
+    publish: Callable[[AttemptMade], Awaitable[None]]
+    fraction: Callable[[], float]
+    observe: Callable[[Delivery, Attempt], None]
+    monotonic: Callable[[], float]
+    fail_stop: Callable[[str], None]
+
+
+class Flights:
+    """Every attempt is a task of its own; `landed` is told of each before it is recorded."""
+
+    def __init__(
+        self,
+        outside: Outside,
+        *,
+        slow_seconds: float,
+        landed: Callable[[Entry, Attempt, float], None],
+        slow: Callable[[Entry, float], None],
+        recorded: Callable[[], None],
+    ) -> None:
+        self._outside, self._slow_seconds = outside, slow_seconds
+        self._landed, self._slow, self._recorded = landed, slow, recorded
+        self._begun: dict[Entry, float] = {}  # when each began, the oldest first
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._publishing = 0
+        self._is_broken = False
+        self._call_later: CallLater | None = None
+        self._slow_timer: Timer | None = None
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the result of one more attempt could be recorded soon."""
+        return self._publishing < PUBLISHING_MAX and not self._is_broken
+
+    def start(self, call_later: CallLater) -> None:
+        """Say by what an attempt that takes long is noticed."""
+        self._call_later = call_later
+
+    def begin(self, entry: Entry) -> None:
+        """Make an attempt."""
+        entry.state = State.SENDING
+        self._begun[entry] = self._outside.monotonic()
+        if self._slow_timer is None:
+            self._set_slow_timer(self._slow_seconds)
+        endpoint = entry.lane.endpoint
+        assert endpoint is not None, "a lane without an endpoint sends nothing"
+        task = asyncio.get_running_loop().create_task(self._attempt(entry, endpoint))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def stop(self, seconds_max: float) -> None:
+        """Wait, within a bound, for what is under way; what is cancelled is made again."""
+        if self._slow_timer is not None:
+            self._slow_timer.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _attempt(self, entry: Entry, endpoint: Endpoint) -> None:
+        outside, delivery = self._outside, entry.delivery
+        attempt = await outside.send(
+            target=outside.open_target(endpoint),
+            webhook_id=delivery.notification_id,
+            body=delivery.body.encode(),
+            traceparent=delivery.traceparent or None,
+            number=delivery.attempts + 1,
+        )
+        # The slot is free at once; whether the attempt is recorded yet is not the lane's concern.
+        self._landed(entry, attempt, self._begun.pop(entry))
+        outside.observe(delivery, attempt)
+        self._publishing += 1
+        await outside.publish(
+            AttemptMade(
+                merchant_id=delivery.merchant_id,
+                delivery_id=delivery.delivery_id,
+                attempt=attempt,
+                fraction=outside.fraction(),
+                first_attempt_at=delivery.first_attempt_at or attempt.at,
+                round=delivery.round,
+                endpoint_id=delivery.endpoint_id,
+                created_at=delivery.created_at,
+                retry_seconds=endpoint.retry_seconds,
+                sequence=delivery.sequence,
+            )
+        )
+        self._publishing -= 1
+        self._recorded()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # An attempt that cannot be recorded, or a bug: nothing may go on as if all were well.
+            self._is_broken = True
+            self._outside.fail_stop(f"a delivery attempt could not be completed: {error!r}")
+
+    def _set_slow_timer(self, seconds: float) -> None:
+        assert self._call_later is not None
+        self._slow_timer = self._call_later(seconds, self._mark_slow)
+
+    def _mark_slow(self) -> None:
+        """Count a lane whose attempt takes long apart at once; its time-out is seconds away."""
+        self._slow_timer = None
+        now = self._outside.monotonic()
+        for entry, begun in self._begun.items():
+            wait_seconds = begun + self._slow_seconds - now
+            if wait_seconds > 0:
+                self._set_slow_timer(wait_seconds)
+                break
+            if not entry.is_overdue:
+                entry.is_overdue = True
+                entry.lane.overdue += 1
+                self._slow(entry, begun)
+        self._recorded()

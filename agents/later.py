@@ -1,0 +1,82 @@
+"""What deliveries wait in until their time has come."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Protocol
+
+from agents.lane import Entry, Queue, State
+from streams.clock import Clock
+
+TIMER_SECONDS_MIN = 0.001
+
+_order = itertools.count()
+
+
+class Timer(Protocol):
+    """What can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
+
+
+class Later:
+    """Deliveries whose time has not come, earliest first, behind one timer.
+
+    How long each waits is fixed when it comes: a clock that is set makes none come early or late.
+    """
+
+    def __init__(
+        self, clock: Clock, monotonic: Callable[[], float], due: Callable[[Entry], None]
+    ) -> None:
+        self._clock, self._monotonic = clock, monotonic
+        self._due = due
+        self._heap: Queue = []
+        self._call_later: CallLater | None = None
+        self._timer: Timer | None = None
+        self._timer_at = 0.0
+
+    def start(self, call_later: CallLater) -> None:
+        self._call_later = call_later
+        self._set_timer()
+
+    def stop(self) -> None:
+        self._call_later = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def push(self, entry: Entry) -> None:
+        wait_seconds = (entry.delivery.due_at - self._clock()).total_seconds()
+        item = (self._monotonic() + wait_seconds, next(_order), entry)
+        heapq.heappush(self._heap, item)
+        self._set_timer()
+
+    def sweep(self) -> None:
+        """Let go of what was dropped, when it may be much at a time."""
+        self._heap = [item for item in self._heap if item[2].state is not State.DROPPED]
+        heapq.heapify(self._heap)
+
+    def _set_timer(self) -> None:
+        if self._call_later is None or not self._heap:
+            return
+        due = self._heap[0][0]
+        if self._timer is not None:
+            if self._timer_at <= due:
+                return
+            self._timer.cancel()
+        seconds = max(due - self._monotonic(), TIMER_SECONDS_MIN)
+        self._timer_at = due
+        self._timer = self._call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self._monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)[2]
+            if entry.state is State.WAITING:
+                self._due(entry)
+        self._set_timer()
