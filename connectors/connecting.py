@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX = 2_048
 """Connections in use; the delivery lanes need far fewer, and pings have the same limit."""
 KEPT_HOSTS_MAX = 1_024
-KEPT_PER_HOST_MAX = 8
-"""Idle connections for the next delivery: as many as one endpoint has attempts at a time."""
+KEPT_PER_HOST_MAX = 16
+"""Idle connections for the next delivery; a burst opens more, and closes them again."""
 KEEP_ALIVE_SECONDS = 30.0
 
 

@@ -20,7 +20,7 @@ from yarl import URL
 
 from connectors.address_guard import AddressNotAllowed, parse_url
 from connectors.connecting import CONNECTIONS_MAX, KEPT_HOSTS_MAX, WebhookConnector
-from connectors.dns import SystemResolver
+from connectors.dns import Resolver
 from connectors.signing import signed_headers
 from connectors.stages import Stage, Stages, watch_connections
 from streams.clock import Clock, monotonic_seconds
@@ -97,7 +97,7 @@ class WebhookSender:
 
     async def start(self) -> None:
         """Open the client; it belongs to the running event loop."""
-        self._resolver = self._resolver or SystemResolver()
+        self._resolver = self._resolver or Resolver()
         connector = WebhookConnector(
             resolver=self._resolver,
             allow_private=self._allow_private,

@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from connectors.address_guard import GuardedResolver, guarded_socket
-from connectors.dns import SystemResolver
+from connectors.dns import Resolver
 from connectors.webhooks import CONNECT_SECONDS, HEADERS, TOTAL_SECONDS, name_failure
 from streams.clock import monotonic_seconds
 
@@ -85,7 +85,7 @@ class _Body:
 @asynccontextmanager
 async def sender_to(url: URL, *, allow_private: bool, slow_seconds: float) -> AsyncIterator[Sender]:
     """A sender to a URL that `address_guard.parse_url` has let pass."""
-    resolver = GuardedResolver(SystemResolver(), allow_private=allow_private)
+    resolver = GuardedResolver(Resolver(), allow_private=allow_private)
     connector = aiohttp.TCPConnector(
         force_close=True,
         resolver=resolver,
