@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev stack test check faults lint bench lock clean
+.PHONY: help setup demo dev stack test check faults lint bench bench-deliveries lock clean
 
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
@@ -17,7 +17,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 	--generate-hashes --no-emit-index-url --python-version 3.11
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## Create .venv from the lock file (the other targets do it when it is due)
 
@@ -53,6 +53,9 @@ lint: $(STAMP)
 
 bench: $(STAMP) ## Measure this machine; ENGINE=real: Kafka, Cassandra and Redis beside the files
 	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded) --report build/bench.md
+
+bench-deliveries: $(STAMP) ## Measure the delivery engine alone, with outages, kills and a large backlog
+	$(BIN)/python -m loadtests.deliveries
 
 lock: $(STAMP) ## Resolve the dependencies of pyproject.toml again, newest within its cooldown
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock

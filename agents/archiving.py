@@ -18,6 +18,7 @@ from streams.happenings import (
     NoticeHeld,
 )
 from streams.ports import Archived, History
+from streams.replays import ReplayEnded, ReplayRequested
 
 BATCH_RECORDS_MAX = 500
 BATCH_WAIT_SECONDS = 0.05
@@ -90,9 +91,10 @@ def subjects_of(archived: Archived) -> Iterator[str]:
         case DeliveriesStarted():
             # Nobody waits for the first round of a delivery: it has no id outside before.
             yield from (each.delivery_id for each in message.deliveries if each.round)
-        case DeliveryAttempted():
-            if message.round:
-                yield message.delivery_id
+        case DeliveryAttempted() if message.round:
+            yield message.delivery_id
+        case ReplayRequested() | ReplayEnded():
+            yield message.replay_id
         case _:
             pass
 

@@ -45,7 +45,7 @@ class DeliveryLanes:
         self._board = Board(self._limits, outside.monotonic)
         self._lanes: dict[EndpointId, Lane] = {}
         self._held = Holding(self._limits, clock, outside.monotonic)
-        self._later = Later(clock, outside.monotonic, self._is_due)
+        self._later = Later(outside.monotonic, self._is_due)
         self._sweeper = Sweeper(pending, clock, outside.monotonic, self._held, self._found)
         self._flights = Flights(
             outside,
@@ -75,7 +75,8 @@ class DeliveryLanes:
 
     def follow(self, delivery: Delivery, ended: DeliveryId) -> None:
         """Make a delivery that came after another, which has ended; not beside its last attempt."""
-        before, known = self._held.get(ended), self._held.get(delivery.delivery_id)
+        before = self._held.ended(ended, delivery.delivery_id)
+        known = self._held.get(delivery.delivery_id)
         if known is None:
             self._take(delivery, before, is_first=before is None)
         elif known.behind is not None and known.behind.state is State.DROPPED:
@@ -96,9 +97,7 @@ class DeliveryLanes:
         if lane.endpoint is not None and lane.endpoint.watched_from != endpoint.watched_from:
             lane.pace.forget()  # a person says that it is well
         lane.endpoint = endpoint
-        self._board.enlist(lane)
-        self._refill(lane)
-        self._pump()
+        self._wake(lane)
 
     def remove_endpoint(self, endpoint_id: EndpointId) -> None:
         """Forget an endpoint and everything that waits for it."""
@@ -191,10 +190,10 @@ class DeliveryLanes:
         elif entry is not None:
             self._schedule(entry)
 
-    def _entry(self, delivery: Delivery) -> Entry | None:
+    def _entry(self, delivery: Delivery, known: Entry | None = None) -> Entry | None:
         """A new entry, if there is room for it; else the delivery waits in the table."""
         lane = self._lane(delivery.endpoint_id)
-        entry = self._held.enter(delivery, lane)
+        entry = self._held.enter(delivery, lane, known=known)
         if entry is None:
             self._refill(lane)
         return entry
@@ -218,7 +217,7 @@ class DeliveryLanes:
     def _found(self, lane: Lane, delivery: Delivery) -> None:
         """A delivery that waited in the table, and is due, has room in memory now."""
         entry = Entry(delivery, lane, window=Window.DUE)
-        before = self._held.by_key(delivery.after) if delivery.after else None
+        before = self._held.before(delivery.delivery_id, delivery.after)
         if before is None:
             self._held.add(entry)
             self._turn_comes(entry)
@@ -227,20 +226,16 @@ class DeliveryLanes:
             entry.wait_behind(before)
 
     def _replace(self, known: Entry, delivery: Delivery) -> None:
-        """The same delivery in a newer version; who waits behind it goes on waiting."""
+        """The same delivery in a newer version takes its place, also in the row."""
         known.state = State.DROPPED
         self._held.remove(known)
-        entry = self._entry(delivery)
-        if entry is not None:
-            known.hand_over(entry)
-            self._schedule(entry)
+        self._flights.decided(known)
+        entry, before = self._entry(delivery, known), known.leave()
+        if entry is None:
+            self._held.drop_row(known)  # who waits behind is told of when this one has ended
             return
-        # Who waits behind is told of when this one has ended.
-        follower = known.follower
-        while follower is not None:
-            follower.state = State.DROPPED
-            self._held.remove(follower)
-            follower = follower.follower
+        known.hand_over(entry)
+        self._schedule(entry) if before is None else entry.wait_behind(before)
 
     def _forget(self, entry: Entry) -> None:
         if entry.state is State.SENDING:
@@ -250,6 +245,7 @@ class DeliveryLanes:
             entry.state = State.DROPPED
             entry.step_out()
             self._held.remove(entry)
+            self._flights.decided(entry)
             self._refill(entry.lane)
 
     def _refill(self, lane: Lane) -> None:
@@ -268,9 +264,13 @@ class DeliveryLanes:
         closed_until = lane.pace.closed_until
         lane.pace.landed(attempt, begun=begun, now=now, in_flight=lane.in_flight)
         self._board.release(lane)
+        self._held.landed(entry)
         self._stand(lane, lane.standing_after(attempt, self._limits))
-        entry.state = State.AWAITING
-        if attempt.status_code in SUCCESS or entry.is_withdrawn:
+        entry.state, entry.tried = State.AWAITING, (attempt, begun)
+        is_success, wanted = attempt.status_code in SUCCESS, entry.successor
+        if is_success and wanted is not None and wanted.round == entry.delivery.round:
+            entry.successor = None  # a retry, of an attempt that another process made before
+        if is_success or entry.is_withdrawn:
             # What is recorded of it comes in a moment, and changes nothing for the next one.
             entry.is_delivered = True
             if (follower := entry.release()) is not None:
@@ -281,9 +281,7 @@ class DeliveryLanes:
             self._forget(entry)
         if lane.pace.closed_until > closed_until and self._call_later is not None:
             self._call_later(lane.pace.closed_until - now, lambda: self._wake(lane))
-        self._board.enlist(lane)
-        self._refill(lane)
-        self._pump()
+        self._wake(lane)
 
     def _wake(self, lane: Lane) -> None:
         self._board.enlist(lane)

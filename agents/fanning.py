@@ -86,9 +86,11 @@ def _numbered(
     """The deliveries in the order of their numbers.
 
     Those that are `there` were written before a crash that took their counter; they keep their
-    numbers, which come right after the counter's.
+    numbers, which come right after the counter's. One with a number that is counted is there
+    because another record said the same: it is left alone.
     """
-    made = sorted(there.values(), key=lambda row: row.sequence)
+    uncounted = (row for row in there.values() if row.sequence > counter.last)
+    made = sorted(uncounted, key=lambda row: row.sequence)
     last, last_id = counter.last, counter.last_id
     if made:
         last, last_id = made[-1].sequence, made[-1].notification_id

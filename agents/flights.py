@@ -15,6 +15,10 @@ from streams.messages import AttemptMade
 PUBLISHING_MAX = 1_024
 """So many results may wait for the log; then no attempt is begun, as it could not be recorded."""
 
+AWAITING_MAX = 128
+"""So many results may wait for the step that decides what follows. They stand before every later
+notification in the log: what recovers after an outage must not make the others wait for seconds."""
+
 
 class Send(Protocol):
     """Makes one attempt and never raises for what the network or the receiver does."""
@@ -60,6 +64,7 @@ class Flights:
         self._begun: dict[Entry, float] = {}  # when each began, the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._publishing = 0
+        self._awaiting: set[Entry] = set()
         self._is_broken = False
         self._call_later: CallLater | None = None
         self._slow_timer: Timer | None = None
@@ -69,8 +74,9 @@ class Flights:
 
     @property
     def has_room(self) -> bool:
-        """Whether the result of one more attempt could be recorded soon."""
-        return self._publishing < PUBLISHING_MAX and not self._is_broken
+        """Whether the result of one more attempt could be recorded, and decided on, soon."""
+        is_full = self._publishing >= PUBLISHING_MAX or len(self._awaiting) >= AWAITING_MAX
+        return not (is_full or self._is_broken)
 
     def start(self, call_later: CallLater) -> None:
         """Say by what an attempt that takes long is noticed."""
@@ -87,6 +93,13 @@ class Flights:
         task = asyncio.get_running_loop().create_task(self._attempt(entry, endpoint))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def decided(self, entry: Entry) -> None:
+        """What follows from an attempt is known, or nobody asks for it any more."""
+        if entry in self._awaiting:
+            self._awaiting.remove(entry)
+            if len(self._awaiting) == AWAITING_MAX - 1:
+                self._recorded()
 
     async def stop(self, seconds_max: float) -> None:
         """Wait, within a bound, for what is under way; what is cancelled is made again."""
@@ -108,6 +121,7 @@ class Flights:
             traceparent=delivery.traceparent or None,
             number=delivery.attempts + 1,
         )
+        self._awaiting.add(entry)
         # The slot is free at once; whether the attempt is recorded yet is not the lane's concern.
         self._landed(entry, attempt, self._begun.pop(entry))
         outside.observe(delivery, attempt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agents.lane import Entry, Lane, Limits, Window
+from agents.lane import Entry, Lane, Limits, State, Window
 from streams.clock import Clock
 from streams.domain.delivery import Delivery
 from streams.domain.ids import DeliveryId
@@ -20,6 +20,7 @@ class Holding:
         self._limits = limits
         self._clock, self._monotonic = clock, monotonic
         self._entries: dict[DeliveryId, Entry] = {}
+        self._outlived: dict[DeliveryId, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -31,6 +32,28 @@ class Holding:
     def by_key(self, key: str) -> Entry | None:
         """The entry of the delivery that has this key in the table."""
         return self._entries.get(DeliveryId(key.split("/", 2)[2]))
+
+    def before(self, delivery_id: DeliveryId, key: str) -> Entry | None:
+        """What a delivery that comes after the one with this key has to wait for, if anything."""
+        return (self.by_key(key) if key else None) or self._outlived.get(delivery_id)
+
+    def ended(self, delivery_id: DeliveryId, follower: DeliveryId) -> Entry | None:
+        """What is in memory of a delivery that has ended, for the one that may follow it now.
+
+        Its last attempt may still be under way, or that of one that ended before it: then the
+        follower waits for this attempt, also if it has no room in memory until later.
+        """
+        entry = self._entries.get(delivery_id) or self._outlived.get(delivery_id)
+        if entry is not None and entry.state is State.SENDING:
+            self._outlived[follower] = entry
+            entry.outlives.append(follower)
+        return entry
+
+    def landed(self, entry: Entry) -> None:
+        """Nobody has to wait for this attempt any more."""
+        for delivery_id in entry.outlives:
+            if self._outlived.get(delivery_id) is entry:
+                del self._outlived[delivery_id]
 
     def all(self) -> list[Entry]:
         """Every entry."""
@@ -46,20 +69,34 @@ class Holding:
         held_max = self._limits.lane_held_min if is_full else self._limits.lane_held_max
         return held_max - lane.held[window]
 
-    def enter(self, delivery: Delivery, lane: Lane) -> Entry | None:
-        """Take in a delivery if there is room for it; else the lane has to look for it later."""
-        # A first attempt has nothing to wait for, whatever clock the log was written by.
-        wait_seconds = (delivery.due_at - self._clock()).total_seconds() if delivery.attempts else 0
-        entry = Entry(delivery, lane)
+    def enter(self, delivery: Delivery, lane: Lane, *, known: Entry | None = None) -> Entry | None:
+        """Take in a delivery if there is room for it; else the lane has to look for it later.
+
+        `known` is the entry of the same delivery in an older version. How long it waits is fixed
+        here: a clock that is set makes it come neither early nor late.
+        """
+        wait_seconds, now = self._wait_seconds(delivery, known), self._monotonic()
+        entry = Entry(delivery, lane, due=now + wait_seconds)
         if wait_seconds > 0:
             entry.window = Window.LATER
         elif delivery.attempts or delivery.round:
             entry.window = Window.DUE
         if self.room(lane, entry.window) <= 0:
-            lane.sweep.left(self._monotonic() + max(wait_seconds, 0.0))
+            lane.sweep.left(max(entry.due, now))
             return None
         self.add(entry)
         return entry
+
+    def _wait_seconds(self, delivery: Delivery, known: Entry | None) -> float:
+        if not delivery.attempts:
+            return 0.0  # nothing to wait for, whatever clock the log was written by
+        if known is not None and known.tried is not None:
+            attempt, begun = known.tried
+            if (known.delivery.round, attempt.number) == (delivery.round, delivery.attempts):
+                # The clock may have been set since then.
+                wait_seconds = (delivery.due_at - attempt.at).total_seconds()
+                return begun + wait_seconds - self._monotonic()
+        return (delivery.due_at - self._clock()).total_seconds()
 
     def add(self, entry: Entry) -> None:
         """Take in an entry."""
@@ -77,3 +114,10 @@ class Holding:
         if self._entries.get(entry.delivery.delivery_id) is entry:
             del self._entries[entry.delivery.delivery_id]
             entry.lane.held[entry.window] -= 1
+
+    def drop_row(self, entry: Entry) -> None:
+        """Let go of all that wait behind an entry."""
+        while (follower := entry.follower) is not None:
+            follower.state = State.DROPPED
+            self.remove(follower)
+            entry = follower

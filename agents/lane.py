@@ -12,6 +12,7 @@ from enum import StrEnum
 from agents.pacing import Pace
 from agents.sweep import Sweep
 from streams.domain.delivery import SUCCESS, Attempt, Delivery, Endpoint, EndpointStatus
+from streams.domain.ids import DeliveryId
 
 LIVE_IN_A_ROW_MAX = 8
 """News passes all else, but something else comes after so many of them."""
@@ -31,10 +32,13 @@ class Limits:
     """Attempts at the same time: in all, and of one endpoint.
 
     Those of slow and sick endpoints are counted apart, so that hanging servers, however many,
-    leave the others' slots alone. One that never answered has one attempt at a time.
+    leave the others' slots alone. One that never answered has one attempt at a time. What is under
+    way when an endpoint turns bad is counted there from then on, and may be more than it has slots
+    for; `all_in_flight_max` is what the process can bear, whatever turns bad at once.
     """
 
-    in_flight_max: int = 512
+    all_in_flight_max: int = 1_920
+    in_flight_max: int = 512  # of endpoints that are well, or new
     fresh_in_flight_max: int = 128  # among the above
     slow_in_flight_max: int = 128
     sick_in_flight_max: int = 128
@@ -90,9 +94,15 @@ class Entry:
     lane: Lane
     state: State = State.WAITING
     window: Window = Window.NEWS
+    due: float = 0.0
+    """When its time comes, in seconds of the monotonic clock."""
+    tried: tuple[Attempt, float] | None = None
+    """Its attempt, and when that began by the monotonic clock."""
     successor: Delivery | None = None
     behind: Entry | None = None
     follower: Entry | None = None
+    outlives: list[DeliveryId] = field(default_factory=list)
+    """What may go by the table, and waits for this attempt all the same."""
     is_withdrawn: bool = False
     is_delivered: bool = False
     is_overdue: bool = False
@@ -107,6 +117,13 @@ class Entry:
         if follower is not None:
             follower.behind = None
         return follower
+
+    def leave(self) -> Entry | None:
+        """Wait behind nobody any more; gives the one that it waited behind."""
+        before, self.behind = self.behind, None
+        if before is not None:
+            before.follower = None
+        return before
 
     def hand_over(self, newer: Entry) -> None:
         """The newer entry of the same delivery takes the place in the row."""
@@ -223,7 +240,7 @@ class Board:
         """Begin as many attempts as there are slots for, one of each lane in turn."""
         now = self._monotonic()
         for standing, ready in self._ready.items():
-            while ready and self._in_flight[standing] < self._slots_max[standing]:
+            while ready and self._has_slot(standing):
                 lane, _ = ready.popitem(last=False)
                 entry = lane.pop() if lane.may_send(self._limits, now) else None
                 if entry is not None:
@@ -231,6 +248,10 @@ class Board:
                     self._in_flight[standing] += 1
                     begin(entry)
                 self.enlist(lane)
+
+    def _has_slot(self, standing: Standing) -> bool:
+        is_free = self._in_flight[standing] < self._slots_max[standing]
+        return is_free and sum(self._in_flight.values()) < self._limits.all_in_flight_max
 
     def release(self, lane: Lane) -> None:
         """An attempt has ended."""

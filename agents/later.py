@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agents.lane import Entry, Queue, State
-from streams.clock import Clock
 
 TIMER_SECONDS_MIN = 0.001
 
@@ -25,16 +24,10 @@ CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 class Later:
-    """Deliveries whose time has not come, earliest first, behind one timer.
+    """Deliveries whose time has not come, earliest first, behind one timer."""
 
-    How long each waits is fixed when it comes: a clock that is set makes none come early or late.
-    """
-
-    def __init__(
-        self, clock: Clock, monotonic: Callable[[], float], due: Callable[[Entry], None]
-    ) -> None:
-        self._clock, self._monotonic = clock, monotonic
-        self._due = due
+    def __init__(self, monotonic: Callable[[], float], due: Callable[[Entry], None]) -> None:
+        self._monotonic, self._due = monotonic, due
         self._heap: Queue = []
         self._call_later: CallLater | None = None
         self._timer: Timer | None = None
@@ -50,9 +43,7 @@ class Later:
             self._timer.cancel()
 
     def push(self, entry: Entry) -> None:
-        wait_seconds = (entry.delivery.due_at - self._clock()).total_seconds()
-        item = (self._monotonic() + wait_seconds, next(_order), entry)
-        heapq.heappush(self._heap, item)
+        heapq.heappush(self._heap, (entry.due, next(_order), entry))
         self._set_timer()
 
     def sweep(self) -> None:

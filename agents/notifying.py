@@ -10,6 +10,7 @@ from typing import assert_never
 from agents.endpoint_life import EndpointLife, EndpointRows
 from agents.fanning import fan_out
 from agents.lanes import Lanes
+from agents.resending import end_of_replay, placed
 from agents.step import Envelope, Result, Step, record
 from streams.codecs import decode_notification_message
 from streams.domain.delivery import (
@@ -109,20 +110,21 @@ class _Notifier:
     def resend(self, delivery: Delivery, now: datetime) -> Result:
         """Start a delivery again; one whose endpoint was removed meanwhile ends at once."""
         if self._endpoints.get(delivery.merchant_id, delivery.endpoint_id) is None:
-            return self.dropped(_drop(delivery, now, DropReason.ENDPOINT_REMOVED))
+            ended = self.dropped(_drop(delivery, now, DropReason.ENDPOINT_REMOVED))
+            return replace(ended, records=(*ended.records, *end_of_replay(delivery, now)))
         under_way = self._pending.get(delivery.key)
         if under_way is None or under_way.round < delivery.round:
-            if under_way is not None:
-                delivery = replace(delivery, after=under_way.after, then=under_way.then)
-            self._pending.put(delivery)
-            under_way = delivery
+            under_way = placed(delivery, under_way, self._pending)
+            self._pending.put(under_way)
         self._lanes.offer(under_way)
         return _started(delivery.merchant_id, [under_way], "resend")
 
     def attempted(self, message: AttemptMade, envelope: Envelope) -> Result:
         """Decide what follows an attempt; a replay says the same again and changes nothing."""
         row = self._row(message)
-        if row is not None and row.round != message.round:
+        if row is None:
+            self._lanes.withdraw(message.delivery_id)  # it is over, whatever they still hold of it
+        elif row.round != message.round:
             row = None
         verdict = after_attempt(
             message.attempt,

@@ -197,6 +197,7 @@ class DeliveryShown:
     """One notification on its way to one endpoint, with every attempt.
 
     `sequence` is its number among all deliveries to the endpoint; null is one of an older version.
+    `cause` says why its present round was begun: the event, a resend, or the replay `replay_id`.
     """
 
     id: str
@@ -208,6 +209,8 @@ class DeliveryShown:
     created_at: datetime
     next_attempt_at: datetime | None
     round: int
+    cause: Literal["event", "resend", "replay"]
+    replay_id: str | None
     attempts: list[AttemptShown]
 
 

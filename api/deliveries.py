@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 from api.answers import AttemptShown, DeliveriesPage, DeliveryShown
 from api.call import Answer, Call, answer
 from api.errors import Problem, not_found
@@ -10,9 +13,9 @@ from api.tracing import TRACEPARENT, trace_headers
 from streams.codecs import encode
 from streams.domain.delivery import Attempt, Delivery
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
-from streams.domain.sequence import numbered_body
 from streams.messages import ResendRequested
 from streams.ports import DeliveryRow, Record
+from streams.resending import made_again
 from streams.topics import NOTIFICATIONS
 
 
@@ -79,21 +82,16 @@ async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:
     if event is None:
         raise Problem(409, "the event of this delivery is no longer kept")
     previous_id = await _previous(call, row)
-    body = numbered_body(event.body, row.sequence, previous_id) if row.sequence else event.body
-    return Delivery(
-        delivery_id=row.delivery_id,
-        endpoint_id=row.endpoint_id,
+    again = made_again(
+        row,
         merchant_id=call.merchant_id,
-        notification_id=row.event_id,
-        notification_type=row.event_type,
-        body=body,
-        created_at=row.created_at,
-        due_at=ports.clock(),
-        round=row.round + 1,
-        traceparent=call.request[TRACEPARENT],
-        sequence=row.sequence,
+        endpoint_id=row.endpoint_id,
+        event_body=event.body,
         previous_id=previous_id,
+        round_before=row.round,
+        now=ports.clock(),
     )
+    return replace(again, traceparent=call.request[TRACEPARENT])
 
 
 async def _previous(call: Call[object, object], row: DeliveryRow) -> NotificationId | None:
@@ -132,5 +130,13 @@ def _shown(row: DeliveryRow) -> DeliveryShown:
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,
         round=row.round,
+        cause=_cause(row),
+        replay_id=row.replay_id,
         attempts=[attempt_shown(attempt) for attempt in row.attempts],
     )
+
+
+def _cause(row: DeliveryRow) -> Literal["event", "resend", "replay"]:
+    if row.replay_id is not None:
+        return "replay"
+    return "resend" if row.round else "event"

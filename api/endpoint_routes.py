@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from api import completeness, endpoints, requests
+from api import completeness, endpoints, replays, requests
 from api import endpoint_answers as shown
 from api.answers import PingShown
 from api.call import ID, Body, Who, declare, post_once
 
 ENDPOINT = f"/v1/endpoints/{{endpoint_id:{ID}}}"
+REPLAY = f"{ENDPOINT}/replays/{{replay_id:{ID}}}"
 
 ENDPOINT_ROUTES = (
     post_once(
@@ -77,5 +78,38 @@ ENDPOINT_ROUTES = (
         who=Who.MERCHANT,
         body=requests.RotateRequest,
         answers={200: shown.EndpointWithSecret},
+    ),
+    post_once(
+        f"{ENDPOINT}/replays",
+        replays.create_replay,
+        "Send a range of the endpoint's numbers again, at the pace at which it takes them",
+        who=Who.MERCHANT,
+        body=requests.ReplayRequest,
+        answers={202: replays.ReplayShown},
+    ),
+    declare(
+        "GET",
+        f"{ENDPOINT}/replays",
+        replays.list_replays,
+        "List an endpoint's replays, newest first",
+        who=Who.MERCHANT,
+        query=requests.PageQuery,
+        answers={200: replays.ReplaysPage},
+    ),
+    declare(
+        "GET",
+        REPLAY,
+        replays.get_replay,
+        "Show how far a replay has come",
+        who=Who.MERCHANT,
+        answers={200: replays.ReplayShown},
+    ),
+    post_once(
+        f"{REPLAY}/cancel",
+        replays.cancel_replay,
+        "Cancel a replay; what it has resent goes its way",
+        who=Who.MERCHANT,
+        body=requests.Nothing,
+        answers={200: replays.ReplayShown},
     ),
 )

@@ -43,6 +43,7 @@ CONFIG_MEMBERS_MAX = 20
 CONFIG_CHARACTERS_MAX = 1_000
 
 IssuedChannel = Literal[ChannelKind.KONBINI_SLIP, ChannelKind.KONBINI_DIGITAL]
+FinishedStatus = Literal[DeliveryStatus.FAILED, DeliveryStatus.SUPERSEDED, DeliveryStatus.DELIVERED]
 Config = Annotated[
     dict[
         Annotated[str, Field(max_length=64)],
@@ -197,6 +198,22 @@ class DeliveriesQuery(PageQuery):
     endpoint_id: Id | None = None
     event_id: Id | None = None
     status: DeliveryStatus | None = None
+
+
+class ReplayRequest(Request):
+    """Which numbers of an endpoint to send again, both ends included: of all that are known.
+
+    `statuses` are how deliveries stand when the replay comes to them; what is under way goes on
+    by itself. No types means all of them.
+    """
+
+    first: Annotated[int, Field(alias="from", ge=1, lt=10**15)] = 1
+    last: Annotated[int | None, Field(alias="to", ge=1, lt=10**15)] = None
+    statuses: Annotated[tuple[FinishedStatus, ...], Field(min_length=1, max_length=3)] = (
+        DeliveryStatus.FAILED,
+        DeliveryStatus.SUPERSEDED,
+    )
+    types: TypePatterns = ()
 
 
 class CompletenessQuery(Request):

@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, Protocol, cast
 
 CONNECTIONS_MAX = 256
 READY_CONNECTIONS = 32
@@ -25,6 +25,13 @@ UNAVAILABLE = 503
 
 Answered = Callable[[int, bytes, int], None]
 """Status (0: the connection broke), body, and when it came in nanoseconds."""
+
+
+class Fires(Protocol):
+    """What takes requests of a load, and tells of each what became of it."""
+
+    async def open(self) -> None: ...
+    def fire(self, request: Any, answered: Answered) -> None: ...
 
 
 def http_request(
@@ -227,7 +234,7 @@ class Offered:
         return [(sent - intended) / 1e6 for sent, intended in pairs]
 
 
-async def offer(client: Client, requests: Sequence[bytes], rate: float) -> Offered:
+async def offer(client: Fires, requests: Sequence[Any], rate: float) -> Offered:
     """Send the requests at a steady rate and wait for every answer, within a bound."""
     count = len(requests)
     begin_ns = time.perf_counter_ns() + int(LEAD_SECONDS * 1e9)
@@ -253,7 +260,7 @@ async def offer(client: Client, requests: Sequence[bytes], rate: float) -> Offer
 class _Run:
     """One offer under way; a thread keeps time, because loops wake up by the millisecond only."""
 
-    def __init__(self, client: Client, requests: Sequence[bytes], offered: Offered) -> None:
+    def __init__(self, client: Fires, requests: Sequence[Any], offered: Offered) -> None:
         self._client, self._requests, self._offered = client, requests, offered
         self._next = 0
         self._open = len(requests)

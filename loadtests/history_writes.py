@@ -91,7 +91,7 @@ def _batches(payments: int, merchants: int) -> Iterator[list[Archived]]:
 
 def _said_of(number: int, merchant_id: MerchantId) -> list[HistoryMessage]:
     """From the acceptance of the notice that pays an invoice to the webhook that tells of it."""
-    changed = _changed(number, merchant_id)
+    changed = settled(number, merchant_id)
     assert changed.notice is not None
     accepted = NoticeAccepted(
         merchant_id=changed.merchant_id,
@@ -120,7 +120,8 @@ def _said_of(number: int, merchant_id: MerchantId) -> list[HistoryMessage]:
     return [accepted, changed, started, attempted]
 
 
-def _changed(number: int, merchant_id: MerchantId) -> InvoiceChanged:
+def settled(number: int, merchant_id: MerchantId) -> InvoiceChanged:
+    """What history is told of an invoice with this number that was paid in full."""
     invoice = an_invoice(number, merchant_id)
     _, value = a_payment(number, 0)
     matched = decode_invoice_message(value)

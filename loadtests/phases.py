@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from loadtests.report import (
     percentile,
     spread,
 )
+from loadtests.searching import highest_that_holds
 from loadtests.truth import faults
 from loadtests.world import World, world
 from ops.demo_product import start
@@ -30,12 +30,8 @@ from streams.clock import monotonic_seconds
 MERCHANTS = 8
 WARM_UP_RATE = 40.0
 WARM_UP_SECONDS = 2.0
-SEARCH_TRIES_MAX = 6
 SOAK_HASTE = 3.0
 """The warm-up of a soak goes by so many times faster."""
-SEARCH_FACTOR = 1.25
-SEARCH_CLOSE_ENOUGH = 1.08
-RATE_MIN = 20.0
 REAL_RATE = 300.0
 """The load that Kafka, Cassandra and Redis must carry on the product's own two cores."""
 FIRST_WEBHOOK_SECONDS_MAX = 120.0
@@ -177,26 +173,19 @@ async def sustained(bench: Bench) -> Measured:
 
 async def search(bench: Bench) -> Measured:
     """The highest rate that holds: by steps until it turns, then by halves."""
-    rate, seconds = bench.plan.sustained_rate, bench.plan.search_seconds
-    best, worst = 0.0, math.inf
+    seconds = bench.plan.search_seconds
     tries: list[Measured] = []
     async with bench.world("search", ok_paths()) as made:
-        while len(tries) < SEARCH_TRIES_MAX and rate >= RATE_MIN:
+
+        async def held(rate: float) -> bool:
             await bench.prepare(made, int(rate * seconds))
             load = await made.load(rate, seconds)
             tries.append(load_figures(load))
             bench.say(f"  {rate:g}/s: {'holds' if holds(load) else 'does not hold'}")
-            best, worst = (rate, worst) if holds(load) else (best, rate)
-            if worst < best * SEARCH_CLOSE_ENOUGH:
-                break
-            rate = _next_rate(best, worst)
+            return holds(load)
+
+        best = await highest_that_holds(held, bench.plan.sustained_rate)
     return {"highest_that_holds": best, "tries": tries}
-
-
-def _next_rate(best: float, worst: float) -> float:
-    if math.isinf(worst):
-        return float(round(best * SEARCH_FACTOR))
-    return float(round((best + worst) / 2 if best else worst / SEARCH_FACTOR))
 
 
 async def isolation(bench: Bench) -> Measured:

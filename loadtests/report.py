@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from loadtests.load import Load
 from loadtests.processes import SAMPLE_SECONDS
-from loadtests.world import Load
 from streams.clock import system_clock
 
 PACKAGES = ("keshikomi", "faust-streaming", "aiohttp", "uvloop", "orjson", "pydantic")
@@ -46,11 +46,17 @@ def spread(values: Sequence[float]) -> Measured:
 # --- one load
 
 
-def latencies_ms(load: Load, paths: Iterable[str] | None = None) -> list[float]:
-    """From the time at which a notice was meant to leave to its webhook's arrival."""
+def latencies_ms(
+    load: Load, paths: Iterable[str] | None = None, *, since_ns: Sequence[int] | None = None
+) -> list[float]:
+    """From the time at which a notice was meant to leave to its webhook's arrival.
+
+    `since_ns` are other times to count from, one for each place.
+    """
     wanted = None if paths is None else set(paths)
+    since_ns = load.offered.intended_ns if since_ns is None else since_ns
     return [
-        (load.arrivals[reference].at_ns - load.offered.intended_ns[place]) / 1e6
+        (load.arrivals[reference].at_ns - since_ns[place]) / 1e6
         for place, reference in enumerate(load.references)
         if reference in load.arrivals and (wanted is None or load.merchants[place].path in wanted)
     ]
@@ -136,6 +142,11 @@ def process_figures(load: Load, accepted: int) -> Measured:
         "cpu_ms_per_notice": cpu | {"product": round(ours, 3)},
         "memory_mb": memory,
     }
+
+
+def memory_most(load: Load) -> Measured:
+    """The most memory that was seen of each process, in MB."""
+    return {name: max(values) for name, values in load.watch.memory_mb.items()}
 
 
 def memory_by_minute(load: Load) -> Measured:

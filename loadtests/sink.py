@@ -1,13 +1,17 @@
 """Receives webhooks for many merchants in one cheap process, and remembers all of them.
 
 The path says how a merchant's server behaves: `/ok/NAME` answers at once, `/hang/NAME` never,
-`/fail/NAME` with 500, `/slow/MILLISECONDS/NAME` late. Nothing is verified while load runs; what
-came is kept whole, so that `loadtests.verify` can check every signature afterwards.
+`/fail/NAME` with 500, `/slow/MILLISECONDS/NAME` late. `/busy/CAPACITY/MILLISECONDS/NAME` is late
+too, and answers 429 while it has more than its capacity at once; `POST /mood/hang` makes all busy
+ones hang, `/mood/fail` answer 503, `/mood/serve` serve again. Nothing is verified while load runs;
+what came is kept whole, so that `loadtests.verify` can check every signature afterwards.
 
     python -m loadtests.sink [--port N]      prints its port as the first line
 
-`GET /count` says how many came, by path; `GET /dump/N` gives a page of them from the Nth on
-(counted from 0) as lines of JSON, in the order in which they came; `POST /reset` forgets them.
+`GET /count` says how many came, by path, `GET /served` how many different ones were answered by
+success, `GET /most` how many a busy one had at once since the last mood; `GET /dump/N` gives a
+page of them from the Nth on (counted from 0) as lines of JSON, in the order in which they came;
+`POST /reset` forgets them.
 Times are nanoseconds of the machine's monotonic clock, which every process on it shares.
 """
 
@@ -18,7 +22,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -26,6 +30,7 @@ from typing import cast
 import orjson
 import uvloop
 
+from loadtests.busy import NEVER, OK, BusyServers, Mood
 from ops.supervisor import die_with_supervisor
 
 ANSWERS = {
@@ -35,7 +40,9 @@ ANSWERS = {
         (400, b"Bad Request"),
         (404, b"Not Found"),
         (413, b"Content Too Large"),
+        (429, b"Too Many Requests"),
         (500, b"Internal Server Error"),
+        (503, b"Service Unavailable"),
     )
 }
 HEAD_BYTES_MAX = 16 * 1024
@@ -46,36 +53,54 @@ ARRIVALS_MAX = 2_000_000
 
 Arrival = tuple[str, int, bytes, bytes]
 """The path, when it came, the head of the request, the body."""
+Answer = tuple[int, float, Callable[[], None]]
+"""The status, 0 for none at all, after how many seconds, and what to call then."""
 
 
 @dataclass(slots=True)
 class Store:
     """Everything that came, in order."""
 
-    arrivals: list[Arrival] = field(default_factory=list)
+    arrivals: list[tuple[Arrival, int]] = field(default_factory=list)
+    """Each with the status that it is answered."""
     counts: Counter[str] = field(default_factory=Counter)
+    served: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    busy: BusyServers = field(default_factory=BusyServers)
 
-    def keep(self, arrival: Arrival) -> None:
+    def keep(self, arrival: Arrival, status: int) -> None:
         if len(self.arrivals) < ARRIVALS_MAX:
-            self.arrivals.append(arrival)
+            self.arrivals.append((arrival, status))
         self.counts[arrival[0]] += 1
+        if status == OK:
+            self.served[arrival[0]].add(header(arrival[2], b"webhook-id"))
 
     def reset(self) -> None:
         self.arrivals.clear()
         self.counts.clear()
+        self.served.clear()
 
     def dump(self, first: int) -> bytes:
         page = self.arrivals[first : first + DUMP_PAGE]
-        return b"".join(_line(arrival) for arrival in page)
+        return b"".join(_line(arrival, status) for arrival, status in page)
+
+    def said(self, about: str) -> object:
+        """The answer to a question of one word, or None."""
+        return {
+            "/count": self.counts,
+            "/served": {path: len(ids) for path, ids in self.served.items()},
+            "/most": self.busy.most,
+        }.get(about)
 
 
-def _line(arrival: Arrival) -> bytes:
+def _line(arrival: Arrival, status: int) -> bytes:
     path, at_ns, head, body = arrival
     headers = {name: header(head, name.encode()).decode("latin-1") for name in KEPT_HEADERS}
-    line = {"path": path, "ns": at_ns, **headers, "body": body.decode("utf-8", "replace")}
+    text = body.decode("utf-8", "replace")
+    line = {"path": path, "ns": at_ns, "status": status, **headers, "body": text}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
+KINDS = frozenset({"ok", "hang", "fail", "slow", "busy"})
 KEPT_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -87,6 +112,10 @@ def header(head: bytes, name: bytes) -> bytes:
     begin += len(name) + 3
     end = head.find(b"\r\n", begin)
     return head[begin : end if end >= 0 else len(head)].strip()
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 class Receiver(asyncio.Protocol):
@@ -130,26 +159,38 @@ class Receiver(asyncio.Protocol):
 
     def _handle(self, method: bytes, path: str, arrival: Arrival) -> None:
         kind, _, name = path.removeprefix("/").partition("/")
-        if method == b"POST" and kind in {"ok", "hang", "fail", "slow"} and name:
-            self._store.keep(arrival)
-            self._behave(kind, name)
-        elif path == "/count":
-            self._answer_json(orjson.dumps(self._store.counts))
+        store = self._store
+        if method == b"POST" and kind in KINDS and name:
+            status, seconds, answered = self._answer_of(kind, name, path)
+            store.keep(arrival, status)
+            if status and seconds:
+                self._later(seconds, lambda: self._answer_late(status, answered))
+            elif status:
+                self._answer(status)
+        elif (said := store.said(path)) is not None:
+            self._answer_json(orjson.dumps(said))
         elif kind == "dump":
-            self._answer_json(self._store.dump(int(name) if name.isdigit() else 0))
+            self._answer_json(store.dump(int(name) if name.isdigit() else 0))
+        elif method == b"POST" and kind == "mood" and name in set(Mood):
+            store.busy.change(Mood(name))
+            self._answer(200)
         elif method == b"POST" and path == "/reset":
-            self._store.reset()
+            store.reset()
             self._answer(200)
         else:
             self._answer(404)
 
-    def _behave(self, kind: str, name: str) -> None:
-        if kind == "slow":
-            milliseconds = name.partition("/")[0]
-            seconds = int(milliseconds) / 1_000 if milliseconds.isdigit() else 0.0
-            self._later(seconds, lambda: self._answer(200))
-        elif kind != "hang":
-            self._answer(500 if kind == "fail" else 200)
+    def _answer_of(self, kind: str, name: str, path: str) -> Answer:
+        if kind == "busy":
+            capacity, milliseconds, *_ = [*map(_whole, name.split("/")), 0]
+            status, answered = self._store.busy.begin(path, capacity)
+            return status, milliseconds / 1_000, answered
+        seconds = _whole(name.partition("/")[0]) / 1_000 if kind == "slow" else 0.0
+        return {"hang": NEVER, "fail": 500}.get(kind, OK), seconds, lambda: None
+
+    def _answer_late(self, status: int, answered: Callable[[], None]) -> None:
+        answered()
+        self._answer(status)
 
     def _answer(self, status: int) -> None:
         if self._transport is not None:

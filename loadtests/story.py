@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from loadtests.load import Load
 from loadtests.registering import in_the_log
 from loadtests.report import Measured, latencies_ms, spread
 from loadtests.truth import faults
-from loadtests.world import Load, World
+from loadtests.world import World
 
 CALM_SECONDS = 2.0
 """The load is under way before anything goes wrong."""

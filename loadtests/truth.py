@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from loadtests.load import POLL_SECONDS
 from loadtests.merchants import Merchant
 from loadtests.verify import (
     Arrival,
@@ -19,7 +20,7 @@ from loadtests.verify import (
     check_refusals,
     check_webhooks,
 )
-from loadtests.world import POLL_SECONDS, World
+from loadtests.world import World
 
 PAGE = 250
 ENDED_SECONDS_MAX = 30.0
@@ -34,7 +35,7 @@ async def faults(world: World, *, repeats_allowed: bool = False) -> list[str]:
     With `repeats_allowed` a webhook may have come again, as after a crash: under its one id.
     """
     await world.quiet()
-    world.arrivals += await world.new_arrivals(len(world.arrivals))
+    world.arrivals += await world.receiver.new_arrivals(len(world.arrivals))
     by_path: dict[str, list[Arrival]] = {}
     for arrival in world.arrivals:
         by_path.setdefault(arrival.path, []).append(arrival)

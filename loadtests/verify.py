@@ -34,6 +34,8 @@ class Arrival:
     type: str
     reference: str
     stages: Mapping[str, str | None]
+    status: int = 200
+    """What it was answered; 0 is nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ def _arrival(line: dict[str, object]) -> Arrival:
         type=str(said.get("type")),
         reference=str((data.get("payment") or {}).get("reference")),
         stages=data.get("stages") or {},
+        status=int(str(line["status"])),
     )
 
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from loadtests.engines import Engines
-from loadtests.generator import Client, Offered, http_request, offer
+from loadtests.generator import Client, http_request, offer
 from loadtests.insisting import insist
+from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.merchants import TOLD, Merchant
 from loadtests.processes import Watch, tree
+from loadtests.receiving import Receiving, start_receiving
 from loadtests.refusing import Refused
-from loadtests.verify import Arrival, read_dump
+from loadtests.verify import Arrival
 from ops.demo_product import Product, start
-from ops.settings import SUPERVISED_BY
 from streams.clock import system_clock
 
 ADMIN_KEY = "bench-admin-key-0123456789"
@@ -35,29 +34,10 @@ ENVIRONMENT = {
 }
 """Everything else is as anyone gets it; the limits of one key would be all that is measured."""
 QUIET_SECONDS_MAX = 300.0
-STALLED_SECONDS_MAX = 40.0
-POLL_SECONDS = 0.25
 PATIENCE_SECONDS_MAX = 30.0
 GAUGE_SECONDS = 1.2
 """The gauges of the product are a second old at most."""
 LAG = re.compile(r"^keshikomi_lag_records\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
-
-
-@dataclass(slots=True, kw_only=True)
-class Load:
-    """One load and everything that came of it."""
-
-    offered: Offered
-    references: list[str]
-    merchants: list[Merchant]
-    arrivals: dict[str, Arrival]
-    wall_offset_ns: int
-    drained_seconds: float
-    watch: Watch
-    around: frozenset[str]
-    """Processes that are no part of the product."""
-    repeats: int = 0
-    """Webhooks that came again."""
 
 
 class World:
@@ -67,14 +47,11 @@ class World:
         self,
         *,
         product: Product,
-        sink: asyncio.subprocess.Process,
-        sink_port: int,
+        receiver: Receiving,
         engines: Engines,
     ) -> None:
-        self.product, self.sink, self.engines = product, sink, engines
-        self._sink_port = sink_port
+        self.product, self.receiver, self.engines = product, receiver, engines
         self.client = Client(product.port)
-        self.receiver = Client(sink_port, connections_max=2)
         self.merchants: list[Merchant] = []
         self.arrivals: list[Arrival] = []
         self._numbers = 0
@@ -121,7 +98,7 @@ class World:
                 "config": {"secret": secret},
             },
         )
-        url = f"http://127.0.0.1:{self._sink_port}{path}"
+        url = f"http://127.0.0.1:{self.receiver.port}{path}"
         endpoint = await self.call(
             "POST", "/v1/endpoints", {"url": url, "types": sorted(TOLD)}, key=made["api_key"]
         )
@@ -201,7 +178,7 @@ class World:
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
-        arrivals = await self.new_arrivals(seen)
+        arrivals = await self.receiver.new_arrivals(seen)
         self.arrivals += arrivals
         first: dict[str, Arrival] = {}
         for arrival in arrivals:
@@ -221,30 +198,12 @@ class World:
     async def _told(self) -> None:
         """Wait for the webhooks of all that was accepted, for as long as more of them come."""
         want = sum(len(each.accepted) for each in self.merchants if not each.is_hanging)
-        had, since = -1, time.perf_counter()
-        while time.perf_counter() - since < STALLED_SECONDS_MAX:
-            has = sum(many for path, many in (await self.counts()).items() if "/hang/" not in path)
-            if has >= want:
-                return
-            if has != had:
-                had, since = has, time.perf_counter()
-            await asyncio.sleep(POLL_SECONDS)
 
-    async def new_arrivals(self, first: int) -> list[Arrival]:
-        """What came from this place on."""
-        found: list[Arrival] = []
-        while True:
-            path = f"/dump/{first + len(found)}"
-            _, lines = await self.receiver.ask(http_request("GET", path))
-            if not lines:
-                return found
-            found += read_dump(lines)
+        async def told() -> int:
+            counts = await self.receiver.counts()
+            return sum(many for path, many in counts.items() if "/hang/" not in path)
 
-    async def counts(self) -> Mapping[str, int]:
-        """How many webhooks came, by path."""
-        _, text = await self.receiver.ask(http_request("GET", "/count"))
-        counted: Mapping[str, int] = orjson.loads(text)
-        return counted
+        await until_told(told, want)
 
     def processes(self) -> dict[str, int]:
         """Every process of the run by name."""
@@ -252,15 +211,13 @@ class World:
 
     def around(self) -> dict[str, int]:
         """The processes that are no part of the product."""
-        return {**self.engines.processes(), "receiver": self.sink.pid, "generator": os.getpid()}
+        return {**self.engines.processes(), "receiver": self.receiver.pid, "generator": os.getpid()}
 
     async def close(self) -> None:
         """End everything."""
         await self.client.close()
-        await self.receiver.close()
         await self.product.stop()
-        self.sink.terminate()
-        await self.sink.wait()
+        await self.receiver.close()
 
 
 @asynccontextmanager
@@ -268,16 +225,10 @@ async def world(
     folder: Path, name: str, *, merchants: Sequence[str], engines: Engines
 ) -> AsyncIterator[World]:
     """A ready product in a directory of its own, with merchants whose servers are at the paths."""
-    sink = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "loadtests.sink"),
-        env={**os.environ, SUPERVISED_BY: str(os.getpid())},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert sink.stdout is not None
-    sink_port = int(await sink.stdout.readline())
+    receiver = await start_receiving()
     environment = {**os.environ, **ENVIRONMENT, **engines.environment}
     product = await start(folder / name, environment=environment)
-    made = World(product=product, sink=sink, sink_port=sink_port, engines=engines)
+    made = World(product=product, receiver=receiver, engines=engines)
     try:
         await product.wait_ready()
         for path in merchants:

@@ -32,6 +32,7 @@ from streams.happenings import (
     Quarantined,
 )
 from streams.ports import Archived
+from streams.replays import ReplayAdvanced, ReplayEnded, ReplayRequested, ReplayTaken
 from streams.topics import TOPICS
 
 STEP_SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1, 1.0)
@@ -167,8 +168,14 @@ class Telemetry:
                 self._notified.inc(len(message.deliveries))
             case DeliveryAttempted():
                 self._ended(message.status).inc()
-            case EndpointTold():
-                pass  # what it starts is counted as deliveries
+            case (
+                EndpointTold()
+                | ReplayRequested()
+                | ReplayTaken()
+                | ReplayAdvanced()
+                | ReplayEnded()
+            ):
+                pass  # what they start is counted as deliveries
             case Quarantined():
                 self._notices[NoticeState.QUARANTINED].inc()
             case _:

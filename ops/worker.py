@@ -18,6 +18,7 @@ from agents.gathering import Gathering
 from agents.lanes import Lanes
 from agents.loop import FailStop, Report, Units, looped
 from agents.notifying import notifying
+from agents.replaying import Replaying
 from agents.resolving import resolving
 from agents.settling import settling
 from agents.step import record
@@ -29,7 +30,7 @@ from ops.rebuilding import Share, awaits, look_ahead, set_endpoints
 from streams.clock import Clock
 from streams.domain.ids import MerchantId
 from streams.messages import AttemptMade
-from streams.ports import Appender, History, Record
+from streams.ports import Appender, History, Place, Record
 from streams.topics import (
     HISTORY,
     INVOICES,
@@ -122,7 +123,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: LanesService | None = None
         self._deadlines: Deadlines | None = None
-        self._look_ahead: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._beside: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self._gathering = Gathering(self._append)
         self._offer: Callable[[], Awaitable[None]] | None = None
         self._share = Share(parts.partitions)
@@ -187,7 +188,8 @@ class Worker:
         )
         self._deadlines = deadlines
         self._step("settling", INVOICES.name, settling(invoices=table, watch=deadlines.watch))
-        self._look_ahead = lambda: look_ahead(table, deadlines)
+        self._beside["deadlines"] = deadlines.run
+        self._beside["looking ahead"] = lambda: look_ahead(table, deadlines)
 
     def _notifying(self) -> None:
         endpoints = endpoints_table(self.app, partitions=self._parts.partitions)
@@ -209,6 +211,13 @@ class Worker:
             fail_stop=self._parts.fail_stop,
         )
         self._agent("archiving", [HISTORY.name, QUARANTINE.name], body)
+        replaying = Replaying(
+            history=history,
+            publish=self._append,
+            is_ours=lambda merchant: self._share.has(HISTORY.name, merchant),
+            clock=self._parts.clock,
+        )
+        self._beside["replaying"] = replaying.run
 
     # -- the log, for what runs outside the agents
 
@@ -227,7 +236,7 @@ class Worker:
         """What this worker runs."""
         return self._parts.stages
 
-    async def _append(self, records: Sequence[Record]) -> object:
+    async def _append(self, records: Sequence[Record]) -> Sequence[Place]:
         return await cast("Appender", self.app.producer).append(records)
 
     async def _publish_attempt(self, made: AttemptMade) -> None:
@@ -244,10 +253,8 @@ class Worker:
         self.app.on_rebalance_complete.connect(self._recovered)
         await self.app.start()
         await self.app.tables.recovery.completed.wait()  # type: ignore[attr-defined]  # missing in Faust's types
-        if self._deadlines is not None:
-            self._run("deadlines", self._deadlines.run())
-        if self._look_ahead is not None:
-            self._run("looking ahead", self._look_ahead())
+        for name, work in self._beside.items():
+            self._run(name, work())
 
     async def _revoked(self, *_: object, **__: object) -> None:
         """Partitions are shared out anew: nothing is sent until it is known whose they are."""

@@ -15,6 +15,7 @@ from streams.domain.invoice import InvoiceStatus
 from streams.domain.notice import Notice
 from streams.domain.notification import Notification
 from streams.domain.settlement import Settlement
+from streams.replays import ReplayAdvanced, ReplayEnded, ReplayRequested, ReplayTaken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,10 @@ HistoryMessage = (
     | DeliveriesStarted
     | DeliveryAttempted
     | EndpointTold
+    | ReplayRequested
+    | ReplayTaken
+    | ReplayAdvanced
+    | ReplayEnded
 )
 
 

@@ -17,10 +17,12 @@ from streams.domain.ids import (
     MerchantId,
     NoticeId,
     NotificationId,
+    ReplayId,
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
 from streams.happenings import HistoryMessage, NoticeAccepted, Quarantined
+from streams.replays import Replays
 from streams.sequences import Sequences
 
 
@@ -41,6 +43,11 @@ class Place:
     topic: str
     partition: int
     offset: int
+
+    @property
+    def name(self) -> str:
+        """The place as text; of two in a partition the later one sorts later."""
+        return f"{self.topic}/{self.partition}/{self.offset:019d}"
 
 
 class Appender(Protocol):
@@ -125,7 +132,10 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
-    """A delivery and its attempts, oldest first; a `sequence` of 0 is not known."""
+    """A delivery and its attempts, oldest first; a `sequence` of 0 is not known.
+
+    `replay_id` is the replay that its present round is of.
+    """
 
     cursor: str
     delivery_id: DeliveryId
@@ -138,6 +148,7 @@ class DeliveryRow:
     next_attempt_at: datetime | None
     round: int
     attempts: tuple[Attempt, ...]
+    replay_id: ReplayId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +169,7 @@ class QuarantineRow:
     retried_at: datetime | None
 
 
-class History(Sequences, Protocol):
+class History(Sequences, Replays, Protocol):
     """Everything that happened, as rows; a projection of the log that can be rebuilt.
 
     Every write is idempotent: the same message again, or an older one, changes nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.history.cursors import cursor_of
@@ -11,7 +12,7 @@ from connectors.history.kept import kept_message
 from connectors.history.lists import page
 from connectors.history.sql import array, moment_of, select
 from streams.domain.delivery import Attempt, DeliveryStatus
-from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
+from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId, ReplayId
 from streams.happenings import DeliveryAttempted
 from streams.ports import DeliveryRow
 
@@ -20,6 +21,8 @@ _COLUMNS = (
     "created_us, delivery_id, endpoint_id, event_id, event_type, status, next_attempt_us, round,"
     " sequence"
 )
+_ROUND = 7
+"""Where the round stands among the columns."""
 
 
 def deliveries(
@@ -74,7 +77,23 @@ def _with_attempts(
     )
     for delivery_id, message in select(connection, "delivery_id, message", source, [array(made)]):
         made[delivery_id].append(_attempt(message))
-    return [_delivery_row(row, made[row[1]]) for row in found]
+    again = _replays_of(connection, [row[1] for row in found if row[_ROUND]])
+    return [
+        replace(_delivery_row(row, made[row[1]]), replay_id=again.get((row[1], row[_ROUND])))
+        for row in found
+    ]
+
+
+def _replays_of(
+    connection: sqlite3.Connection, delivery_ids: Sequence[str]
+) -> dict[tuple[str, int], ReplayId]:
+    """The replay that each round was of, if it was of one."""
+    source = "delivery_rounds WHERE delivery_id IN (SELECT value FROM json_each(?))"
+    columns, values = "delivery_id, round, replay_id", [array(delivery_ids)]
+    found = select(connection, columns, source, values) if delivery_ids else []
+    return {
+        (delivery_id, in_round): ReplayId(replay_id) for delivery_id, in_round, replay_id in found
+    }
 
 
 def _attempt(message: str) -> Attempt:

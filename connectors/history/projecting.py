@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import orjson
 
+from connectors.history.projecting_replays import REPLAY_PROJECTIONS
+from connectors.history.rows import Row, Rows
 from connectors.history.sql import micros
 from connectors.history.standing import standing_after, standing_at_start
 from streams.codecs import encode
@@ -35,26 +36,6 @@ NOTIFICATIONS_PER_MESSAGE_MAX = 1_024
 # matched over all; of the two ways to wait the later decision; both over merely accepted.
 _DECIDED = 1 << 53
 _MATCHED = 2 << 53
-
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of a batch, by table."""
-
-    notices: list[Row] = field(default_factory=list)
-    raw_notices: list[Row] = field(default_factory=list)
-    held_notices: list[Row] = field(default_factory=list)
-    settlements: list[Row] = field(default_factory=list)
-    repeats: list[Row] = field(default_factory=list)
-    invoices: list[Row] = field(default_factory=list)
-    commands: list[Row] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
-    deliveries: list[Row] = field(default_factory=list)
-    attempts: list[Row] = field(default_factory=list)
-    quarantine: list[Row] = field(default_factory=list)
-    archived: list[Row] = field(default_factory=list)
 
 
 def project(batch: Sequence[Archived]) -> Rows:
@@ -204,6 +185,8 @@ def _started(rows: Rows, archived: Archived) -> None:
                 delivery.sequence,
             )
         )
+        if delivery.replay_id is not None:
+            rows.rounds.append((delivery.delivery_id, delivery.round, delivery.replay_id))
 
 
 def _attempted(rows: Rows, archived: Archived) -> None:
@@ -289,4 +272,5 @@ _PROJECTIONS: dict[type, Callable[[Rows, Archived], None]] = {
     DeliveryAttempted: _attempted,
     EndpointTold: _endpoint_told,
     Quarantined: _quarantined,
+    **REPLAY_PROJECTIONS,
 }

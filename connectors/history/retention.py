@@ -26,6 +26,7 @@ _OLD_EVENTS = (
     " WHERE d.merchant_id = e.merchant_id AND d.event_id = e.event_id"
     " AND d.status IN ('pending', 'retrying'))"
 )
+_OLD_REPLAYS = "replays WHERE status != 'running' AND finished_us < ?"
 _OLD_COMMANDS = "commands WHERE at_us < ?"
 _REMOVE_REPEATS = """
 DELETE FROM repeats WHERE (notice_id, partition, "offset") IN
@@ -48,10 +49,12 @@ def _step(connection: sqlite3.Connection, before_us: int) -> int:
     removed += _remove(connection, "quarantine", "quarantine_id", quarantine)
     removed += _remove(connection, "notices", "notice_id", own)
     deliveries = _names(connection, "delivery_id", _OLD_DELIVERIES, before_us)
-    for table in ("attempts", "deliveries"):
+    for table in ("attempts", "delivery_rounds", "deliveries"):
         removed += _remove(connection, table, "delivery_id", deliveries)
     events = _names(connection, "event_id", _OLD_EVENTS, before_us)
     removed += _remove(connection, "events", "event_id", events)
+    replays = _names(connection, "replay_id", _OLD_REPLAYS, before_us)
+    removed += _remove(connection, "replays", "replay_id", replays)
     commands = _names(connection, "request_id", _OLD_COMMANDS, before_us)
     removed += _remove(connection, "commands", "request_id", commands)
     removed += connection.execute(_REMOVE_REPEATS, [before_us, ROWS_PER_STEP_MAX]).rowcount

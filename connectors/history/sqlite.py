@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from connectors.history import (
     feed,
     lists,
     lookups,
+    replays,
     retention,
     sequences,
     writes,
@@ -32,6 +33,7 @@ from streams.domain.ids import (
     MerchantId,
     NoticeId,
     NotificationId,
+    ReplayId,
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
@@ -43,6 +45,7 @@ from streams.ports import (
     QuarantineRow,
     WaitingRow,
 )
+from streams.replays import EventBody, ReplayRow
 from streams.sequences import SequenceRow
 
 
@@ -185,6 +188,41 @@ class SqliteHistory:
     async def last_sequence(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> int:
         return await self._readers.read(
             partial(sequences.last_sequence, merchant_id=merchant_id, endpoint_id=endpoint_id)
+        )
+
+    async def replay(self, merchant_id: MerchantId, replay_id: ReplayId) -> ReplayRow | None:
+        return await self._readers.read(
+            partial(replays.replay, merchant_id=merchant_id, replay_id=replay_id)
+        )
+
+    async def replays(
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, *, after: str | None, limit: int
+    ) -> tuple[Sequence[ReplayRow], str | None]:
+        return await self._readers.read(
+            partial(
+                replays.replays,
+                merchant_id=merchant_id,
+                endpoint_id=endpoint_id,
+                after=after,
+                limit=limit,
+            )
+        )
+
+    async def running_replays(self) -> Sequence[tuple[MerchantId, ReplayId]]:
+        return await self._readers.read(replays.running_replays)
+
+    async def delivery_standings(
+        self, delivery_ids: Sequence[DeliveryId]
+    ) -> Mapping[DeliveryId, tuple[int, DeliveryStatus]]:
+        return await self._readers.read(
+            partial(replays.delivery_standings, delivery_ids=delivery_ids)
+        )
+
+    async def event_bodies(
+        self, merchant_id: MerchantId, event_ids: Sequence[NotificationId]
+    ) -> Mapping[NotificationId, EventBody]:
+        return await self._readers.read(
+            partial(replays.event_bodies, merchant_id=merchant_id, event_ids=event_ids)
         )
 
     async def unmatched(

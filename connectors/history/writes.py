@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from connectors.history.projecting import Row, project
+from connectors.history.projecting import project
+from connectors.history.replay_writes import store_replays
+from connectors.history.rows import Row
 from connectors.history.sql import Insert
 from streams.domain.errors import CorruptState
 from streams.ports import Archived
@@ -84,6 +86,7 @@ def store(connection: sqlite3.Connection, batches: Sequence[Sequence[Archived]])
     _DELIVERIES.run(connection, rows.deliveries)
     _ATTEMPTS.run(connection, rows.attempts)
     _QUARANTINE.run(connection, rows.quarantine)
+    store_replays(connection, rows)
     _ARCHIVED.run(connection, rows.archived)
     return [None] * len(batches)
 

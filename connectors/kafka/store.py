@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
-from faust import current_event
 from faust.stores import STORES
 from faust.types import EventT
 from faust.types.tuples import TP
@@ -61,10 +60,9 @@ class Store(RecordStore):
 
         The partition is that of the step's own event, as with Faust's tables.
         """
-        unit, event = cast("Producer", self.app.producer).opened, current_event()
-        if unit is None or event is None:
+        unit, partition = cast("Producer", self.app.producer).opened, self.partition_of_step()
+        if unit is None or partition is None:
             return False
-        partition = event.message.partition
         change = self.write(partition, key, value)
         record = Outgoing(self.changelog_name, key, value or None, partition, (), change.settle)
         unit.outgoing.append(record)
@@ -98,14 +96,14 @@ class Store(RecordStore):
         change = self.dirty.get(key)
         if change is not None:
             return change.value
-        event = current_event()
-        if event is None:
+        own = self.partition_of_step()
+        if own is None:
             found = (self.partitions.find(partition, key) for partition in self.partitions)
             return next((value for value in found if value is not None), None)
-        if event.message.partition not in self.partitions:
-            message = f"partition {event.message.partition} of {self.table_name} is not loaded"
+        if own not in self.partitions:
+            message = f"partition {own} of {self.table_name} is not loaded"
             raise RuntimeError(message)
-        return self.partitions.find(event.message.partition, key)
+        return self.partitions.find(own, key)
 
     def __len__(self) -> int:
         return sum(len(piece) for piece in self.pieces())
@@ -123,13 +121,12 @@ class Store(RecordStore):
 
     def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """See `RecordStore`."""
-        event = current_event()
-        partitions = self.partitions if event is None else [event.message.partition]
-        for partition in partitions:
+        own = self.partition_of_step()
+        for partition in self.partitions if own is None else [own]:
             begin: bytes | None = first
             while begin is not None:
                 durable = self.partitions.some(partition, begin, until, limit)
-                rows, more = self.with_dirty(durable, begin, until, limit)
+                rows, more = self.with_dirty(durable, partition, begin, until, limit)
                 if rows:
                     return rows
                 begin = more

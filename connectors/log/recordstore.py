@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, Generic, TypeVar, cast
 
+from faust import current_event
 from faust.stores import base
 
 StoreT = TypeVar("StoreT", bound="RecordStore")
@@ -42,16 +43,39 @@ class RecordStore(base.Store[bytes, bytes]):
         """
 
     def with_dirty(
-        self, rows: list[tuple[bytes, bytes]], first: bytes, until: bytes, limit: int
+        self,
+        rows: list[tuple[bytes, bytes]],
+        partition: int,
+        first: bytes,
+        until: bytes,
+        limit: int,
     ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
-        """Durable rows with those that are newer, and where to go on, if there may be more."""
+        """Durable rows with those that are newer, and where to go on, if there may be more.
+
+        Newer ones of this partition alone: those of another one would pass for all that it has.
+        """
         more = rows[-1][0] + b"\x00" if len(rows) == limit else None
         end = more or until
-        newer = {key: row.value for key, row in self.dirty.items() if first <= key < end}
+        newer = {
+            key: row.value
+            for key, row in self.dirty.items()
+            if row.partition == partition and first <= key < end
+        }
         if not newer:
             return rows, more
         merged: dict[bytes, bytes | None] = {**dict(rows), **newer}
         return [(key, value) for key, value in sorted(merged.items()) if value is not None], more
+
+    def partition_of_step(self) -> int | None:
+        """The partition of the step that is under way; None where none is.
+
+        A timer or a task that a step began has its event still, long after the step: only an open
+        unit says that the step is not over.
+        """
+        event = current_event()
+        if event is None or cast("Any", self.app.producer).opened is None:
+            return None
+        return event.message.partition
 
     # -- writing
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from faust import current_event
 from faust.types import EventT
 from faust.types.tuples import TP
 
@@ -53,10 +52,10 @@ class Store(RecordStore):
 
         The partition is that of the step's own event, as with Faust's tables.
         """
-        unit, event = cast("Producer", self.app.producer).opened, current_event()
-        if unit is None or event is None:
+        unit, partition = cast("Producer", self.app.producer).opened, self.partition_of_step()
+        if unit is None or partition is None:
             return False
-        row = self._ids()[event.message.partition], key, value, None
+        row = self._ids()[partition], key, value, None
         unit.write(row, self.write(row))
         return True
 
@@ -85,8 +84,8 @@ class Store(RecordStore):
 
     def _where(self) -> tuple[int, ...]:
         """Where a key can be: a step looks for rows of its own event's partition only."""
-        ids, event = self._ids(), current_event()
-        return ids if event is None or not ids else ids[event.message.partition :][:1]
+        ids, partition = self._ids(), self.partition_of_step()
+        return ids if partition is None or not ids else ids[partition:][:1]
 
     def __len__(self) -> int:
         dirty = self.dirty.values()
@@ -111,7 +110,7 @@ class Store(RecordStore):
             begin: bytes | None = first
             while begin is not None:
                 durable = self._rows.between(partition_id, begin, until, limit)
-                rows, more = self.with_dirty(durable, begin, until, limit)
+                rows, more = self.with_dirty(durable, partition_id, begin, until, limit)
                 if rows:
                     return rows
                 begin = more

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from streams.domain.health import Health, StatusReason
-from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
+from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId, ReplayId
 from streams.domain.signing import SigningKey, SigningSecret, good_at
 
 RETRY_STEPS_SECONDS = (
@@ -186,6 +186,8 @@ class Delivery:
     """The key of the delivery that has to end before this one begins: same invoice, told before."""
     then: str = ""
     """The key of the delivery that waits for this one."""
+    replay_id: ReplayId | None = None
+    """The replay that this round is of; a later round without one is a single resend."""
 
     @property
     def key(self) -> str:
@@ -252,6 +254,8 @@ def after_attempt(
 ) -> Verdict:
     """Decide what follows an attempt; `fraction` in [0, 1) is the jitter, drawn by the caller.
 
+    A wait begins when the attempt has ended: one that hangs for longer than its step is long still
+    has a pause after it.
     `retry_seconds` is the endpoint's own schedule, if it has one.
     """
     if attempt.status_code in SUCCESS:
@@ -270,7 +274,8 @@ def after_attempt(
         # The receiver knows best when it can take more, within a day.
         asked = min(attempt.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
         wait_seconds = max(wait_seconds, asked)
-    return RetryAt(due_at=attempt.at + timedelta(seconds=wait_seconds))
+    ended_at = attempt.at + timedelta(milliseconds=attempt.duration_ms)
+    return RetryAt(due_at=ended_at + timedelta(seconds=wait_seconds))
 
 
 def _standard_step(attempts_made: int, elapsed: timedelta) -> int | None:

@@ -13,6 +13,7 @@ NoticeId = NewType("NoticeId", str)
 NotificationId = NewType("NotificationId", str)
 EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
+ReplayId = NewType("ReplayId", str)
 
 DIGEST_CHARACTERS = 32
 """128 bits in hexadecimal: two different names never meet by chance."""

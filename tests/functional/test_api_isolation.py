@@ -19,7 +19,11 @@ from tests.api_shop import Shop, a_shop, open_shop
 
 OF_MERCHANTS = [route for route in ROUTES if route.who is Who.MERCHANT]
 OF_ONE_THING = [route for route in OF_MERCHANTS if "{" in route.path]
-LISTS = [route for route in OF_MERCHANTS if route.query and "after" in route.query.model_fields]
+LISTS = [
+    route
+    for route in OF_MERCHANTS
+    if route.query and "after" in route.query.model_fields and "{" not in route.path
+]
 OF_THE_OPERATOR = [route for route in ROUTES if route.who is Who.ADMIN]
 
 
@@ -36,6 +40,8 @@ async def two_shops(directory: Path) -> AsyncIterator[tuple[Shop, dict[str, str]
         await theirs.notice()
         unmatched = await theirs.notice("n-2", reference="UNKNOWN")
         await theirs.world.settle()
+        async with theirs.world.worker():
+            replay = await theirs.api.post(f"/v1/endpoints/{endpoint.json['id']}/replays", {})
         ids = {
             "invoice_id": invoice,
             "endpoint_id": endpoint.json["id"],
@@ -43,6 +49,7 @@ async def two_shops(directory: Path) -> AsyncIterator[tuple[Shop, dict[str, str]
             "delivery_id": (await theirs.get("/v1/deliveries"))["data"][0]["id"],
             "notice_id": unmatched.json["notice_id"],
             "account_id": theirs.account,
+            "replay_id": replay.json["id"],
         }
         mine = await open_shop(theirs.world, theirs.api)
         mine.account = theirs.account

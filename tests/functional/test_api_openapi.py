@@ -15,7 +15,7 @@ from streams.domain.errors import Unavailable
 from tests.api_harness import ADMIN_KEY
 from tests.api_shop import a_shop
 
-LATER = ("replay", "console")
+LATER = ("console",)
 
 
 async def test_the_document_is_valid_openapi_3_1(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.lane import Limits
+from streams.domain.ids import DeliveryId
 from tests.functional.test_delivery_world import (
     a_delivery,
     a_world,
@@ -86,6 +87,7 @@ async def test_hanging_endpoints_however_many_leave_the_healthy_their_slots(hang
         assert len(mine) == 8
         for each in mine:
             await world.end(each)
+            world.lanes.withdraw(DeliveryId(each))  # as the step does
         world.time.advance(1)
         await world.settle()
     assert len(world.under_way) <= hanging
@@ -108,6 +110,23 @@ async def test_endpoints_that_turn_bad_are_counted_apart_before_their_time_out()
 
     assert "good/1" in world.under_way
     assert len(world.under_way) == 9
+
+
+async def test_however_many_turn_bad_at_once_the_process_bears_it() -> None:
+    limits = Limits(in_flight_max=3, fresh_in_flight_max=1, all_in_flight_max=5)
+    names = [f"e{number}" for number in range(10)]
+    world = await a_world(*names, limits=limits)
+    await prove(world, *names)
+    for endpoint in names:
+        world.lanes.offer(a_delivery(endpoint, 1))
+
+    for expected in (2, 4, 5, 5):
+        await world.settle()
+        assert len(world.under_way) == expected
+        world.time.advance(limits.slow_seconds)
+    await world.end("e0/1")
+
+    assert world.under_way == [f"e{number}/1" for number in range(1, 6)]
 
 
 async def test_sick_lanes_share_their_own_slots_and_a_healed_one_leaves_them() -> None:

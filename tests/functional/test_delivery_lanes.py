@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -82,6 +83,19 @@ async def test_a_resend_during_an_attempt_waits_for_its_end() -> None:
     assert world.under_way == ["a/1"]
     await world.end("a/1")
     assert [each.round for each in world.published] == [0, 1]
+
+
+async def test_a_retry_that_the_log_asks_for_late_is_not_made_after_a_success() -> None:
+    """A process that begins again makes the attempt that the log already has the failure of."""
+    world = await a_world("a")
+    delivery = a_delivery("a", 1)
+
+    world.lanes.offer(delivery)
+    await world.settle()
+    world.lanes.offer(replace(delivery, attempts=1, first_attempt_at=START))
+    await world.end("a/1")
+
+    assert world.all_sent == ["a/1"]
 
 
 async def test_a_resend_of_a_waiting_delivery_replaces_it() -> None:
@@ -165,6 +179,32 @@ async def test_a_clock_that_is_set_makes_no_retry_early_or_late(hours: int) -> N
     await world.settle()
 
     assert world.all_sent == ["a/1"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_during_an_attempt_makes_no_retry_early_or_late(
+    hours: int,
+) -> None:
+    world = await a_world("a")
+    delivery = a_delivery("a", 1)
+    world.lanes.offer(delivery)
+    await world.settle()
+    world.time.advance(10)
+
+    world.time.clock_ahead_seconds = hours * 3_600
+    world.sent[0].ending.set_result(
+        Attempt(number=1, at=START, duration_ms=10_000, status_code=500)
+    )
+    await world.settle()
+    due_at = START + timedelta(seconds=70)
+    world.lanes.offer(replace(delivery, attempts=1, first_attempt_at=START, due_at=due_at))
+    world.time.advance(59.9)
+    await world.settle()
+    assert len(world.sent) == 1
+    world.time.advance(0.2)
+    await world.settle()
+
+    assert len(world.sent) == 2
 
 
 async def test_what_was_offered_before_the_start_is_sent_after_it() -> None:

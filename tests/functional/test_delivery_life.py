@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from streams.domain.delivery import Attempt, EndpointStatus
-from streams.domain.ids import EndpointId
+from streams.domain.ids import DeliveryId, EndpointId
 from streams.domain.signing import SigningKey
 from streams.messages import AttemptMade
 from tests.functional.test_delivery_world import (
@@ -137,6 +137,47 @@ async def test_a_log_that_takes_nothing_holds_further_attempts_back(
     assert world.all_sent == ["a/1"]
     appended.set()
     await world.until(lambda: len(world.sent) == 2)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_results_that_nobody_has_decided_on_yet_hold_further_attempts_back(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.flights.AWAITING_MAX", 1)
+    world = await a_world("a", "b")
+    world.lanes.offer(a_delivery("a", 1))
+    await world.settle()
+    await world.end("a/1", status=status)
+    world.lanes.offer(a_delivery("b", 2))
+    await world.settle()
+    assert world.all_sent == ["a/1"]
+
+    if status == 200:
+        world.lanes.withdraw(DeliveryId("a/1"))
+    else:
+        world.lanes.offer(a_delivery("a", 1, after_seconds=5, attempts=1))
+    await world.settle()
+
+    assert world.all_sent == ["a/1", "b/2"]
+
+
+@pytest.mark.parametrize("asked", ["resend", "withdraw"])
+async def test_what_was_asked_for_during_an_attempt_waits_for_no_decision(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.flights.AWAITING_MAX", 1)
+    world = await a_world("a", "b")
+    world.lanes.offer(a_delivery("a", 1))
+    await world.settle()
+    if asked == "resend":
+        world.lanes.offer(replace(a_delivery("a", 1), round=1))
+    else:
+        world.lanes.withdraw(DeliveryId("a/1"))
+    await world.end("a/1")
+    world.lanes.offer(a_delivery("b", 2))
+    await world.settle()
+
+    assert world.all_sent == ["a/1", *(["a/1"] if asked == "resend" else []), "b/2"]
 
 
 async def test_merchants_that_went_to_another_worker_are_forgotten_and_their_attempts_told() -> (

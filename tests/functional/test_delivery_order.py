@@ -106,6 +106,36 @@ async def test_a_delivery_that_is_dropped_while_it_is_sent_is_not_overtaken() ->
     assert world.under_way == ["a/2"]
 
 
+async def test_a_dropped_one_that_is_still_sent_is_not_overtaken_over_others_that_are_dropped() -> (
+    None
+):
+    world, row = await a_row_under_way(1, 2)
+    second = replace(row[1], then=in_a_row("a", 2, 3)[1].key)
+    third = replace(a_delivery("a", 3), after=second.key)
+    world.pending.put(third)
+
+    finish(world, row[0])
+    finish(world, second)
+    await world.settle()
+    assert world.under_way == ["a/1"]
+    await world.end("a/1", status=500)
+
+    assert world.under_way == ["a/3"]
+
+
+async def test_a_resend_of_one_that_waits_behind_another_goes_on_waiting_and_is_sent_once() -> None:
+    world, row = await a_row_under_way(1, 2, 3)
+
+    world.lanes.offer(replace(row[1], round=1))
+    await world.settle()
+    assert world.under_way == ["a/1"]
+    for number in (1, 2, 3):
+        await world.end(f"a/{number}")
+
+    assert world.all_sent == ["a/1", "a/2", "a/3"]
+    assert [each.round for each in world.published] == [0, 1, 0]
+
+
 async def test_a_row_closes_up_when_one_in_its_middle_is_dropped() -> None:
     world, row = await a_row_under_way(1, 2, 3)
 

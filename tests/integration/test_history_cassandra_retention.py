@@ -10,9 +10,13 @@ import pytest
 
 from connectors.history.cassandra.address import address_of
 from connectors.history.cassandra.migrating import WITH_RETENTION
+from streams.domain.delivery import DeliveryStatus
+from streams.domain.ids import ReplayId
+from streams.domain.replay import Selection
 from streams.happenings import NoticeRepeated
 from streams.ports import Archived, History
-from tests.builders import MERCHANT, NOW, a_delivery, a_notice, a_notification, an_attempt
+from streams.replays import ReplayRequested
+from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notice, a_notification, an_attempt
 from tests.history_engines import an_open_history, archived
 from tests.history_keyspaces import Keyspaces, an_empty_keyspace, keyspaces
 from tests.message_builders import (
@@ -25,6 +29,7 @@ from tests.message_builders import (
 pytestmark = pytest.mark.integration
 
 PARTS = 24
+REPLAY = ReplayId("rpl_1")
 LATER = NOW + timedelta(days=400)
 
 
@@ -47,13 +52,20 @@ async def history(url: str) -> AsyncIterator[History]:
 def all_that_was_said() -> list[Archived]:
     """A row in every table that has a time to live, and finished ones in those that have none."""
     notice, told = a_notice(), a_notification()
-    delivery = replace(a_delivery(notification=told), sequence=1)
+    delivery = replace(a_delivery(notification=told), sequence=1, replay_id=REPLAY)
     return archived(
         a_notice_accepted(notice=notice),
         an_invoice_changed(notice=notice, notifications=(told,), request_id="req_1"),
         NoticeRepeated(merchant_id=MERCHANT, notice_id=notice.notice_id, at=NOW),
         a_deliveries_started(deliveries=(delivery,)),
         a_delivery_attempted(delivery=delivery, attempt=an_attempt()),
+        ReplayRequested(
+            merchant_id=MERCHANT,
+            replay_id=REPLAY,
+            endpoint_id=ENDPOINT,
+            selection=Selection(first=1, last=1, statuses=(DeliveryStatus.FAILED,)),
+            at=NOW,
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,32 +28,37 @@ class LoggedTable(MutableMapping[bytes, V]):
     def __init__(self, log: FakeLog, name: str, decode: Callable[[bytes], V]) -> None:
         self._log, self.name, self._decode = log, name, decode
         self._rows: dict[bytes, bytes] = {}
+        self._order: list[bytes] = []  # the keys as `some` gives them
         self.changes: list[tuple[str, bytes, bytes | None]] = []
 
     def view(self, decode: Callable[[bytes], W]) -> LoggedTable[W]:
         """The same rows, read as something else."""
         other = LoggedTable(self._log, self.name, decode)
-        other._rows, other.changes = self._rows, self.changes
+        other._rows, other._order, other.changes = self._rows, self._order, self.changes
         return other
 
     def rebuild(self) -> None:
         self._rows.clear()
         self._rows.update(self._log.rows[self.name])
+        self._order[:] = sorted(self._rows)
         self.changes.clear()
 
     def some(self, first: bytes, until: bytes, limit: int) -> list[tuple[bytes, V]]:
-        keys = sorted(key for key in self if first <= key < until)
-        return [(key, self[key]) for key in keys[:limit]]
+        begin, end = bisect_left(self._order, first), bisect_left(self._order, until)
+        return [(key, self[key]) for key in self._order[begin : min(end, begin + limit)]]
 
     def __getitem__(self, key: bytes) -> V:
         return self._decode(self._rows[key])
 
     def __setitem__(self, key: bytes, value: V) -> None:
+        if key not in self._rows:
+            insort(self._order, key)
         self._rows[key] = encode(value)
         self.changes.append((self.name, key, self._rows[key]))
 
     def __delitem__(self, key: bytes) -> None:
         del self._rows[key]
+        del self._order[bisect_left(self._order, key)]
         self.changes.append((self.name, key, None))
 
     def __iter__(self) -> Iterator[bytes]:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from agents.archiving import subjects_of
+from streams.domain.ids import ReplayId
+from streams.domain.replay import ReplayStatus, Selection
 from streams.happenings import HistoryMessage, Quarantined
-from tests.builders import MERCHANT, a_delivery, a_notice, a_notification, an_invoice_terms
+from streams.replays import ReplayEnded, ReplayRequested, ReplayTaken
+from tests.builders import (
+    ENDPOINT,
+    MERCHANT,
+    NOW,
+    a_delivery,
+    a_notice,
+    a_notification,
+    an_invoice_terms,
+)
 from tests.history_engines import archived
 from tests.message_builders import (
     a_deliveries_started,
@@ -21,6 +32,17 @@ from tests.message_builders import (
 TERMS = an_invoice_terms()
 NOTICE = a_notice()
 AGAIN = a_delivery(number_of_round=1)
+REPLAY_BEGUN = ReplayRequested(
+    merchant_id=MERCHANT,
+    replay_id=ReplayId("rpl_1"),
+    endpoint_id=ENDPOINT,
+    selection=Selection(first=1, last=2, statuses=()),
+    at=NOW,
+)
+REPLAY_ON = ReplayTaken(merchant_id=MERCHANT, replay_id=REPLAY_BEGUN.replay_id)
+REPLAY_OVER = ReplayEnded(
+    merchant_id=MERCHANT, replay_id=REPLAY_BEGUN.replay_id, status=ReplayStatus.DONE, at=NOW
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +62,9 @@ AGAIN = a_delivery(number_of_round=1)
         (an_endpoint_told(), {MERCHANT}),
         (a_notice_accepted(), set()),
         (a_quarantined(), set()),
+        (REPLAY_BEGUN, {"rpl_1"}),
+        (REPLAY_OVER, {"rpl_1"}),
+        (REPLAY_ON, set()),
     ],
 )
 def test_a_message_names_whom_it_concerns(

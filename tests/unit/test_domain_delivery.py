@@ -71,7 +71,7 @@ def retry_in(seconds: float) -> RetryAt:
     return RetryAt(due_at=NOW + timedelta(seconds=seconds))
 
 
-FAILED = an_attempt(status_code=500)
+FAILED = an_attempt(status_code=500, duration_ms=0)
 
 
 @pytest.mark.parametrize("code", [200, 202, 204, 299])
@@ -111,6 +111,13 @@ def test_retry_after_makes_the_wait_longer_never_shorter() -> None:
 
     assert verdict(asked, made=1) == retry_in(60)
     assert verdict(asked, made=4, fraction=0.5) == retry_in(300)
+
+
+def test_the_wait_begins_when_the_attempt_ends() -> None:
+    """Else a receiver that hangs has no pause at all, and one that asks for time gets less."""
+    late = replace(FAILED, duration_ms=15_000, retry_after_seconds=60)
+
+    assert verdict(late) == retry_in(75)
 
 
 def test_retry_after_is_honoured_within_a_day() -> None:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from loadtests.generator import Offered
+from loadtests.load import Load
 from loadtests.processes import Watch
 from loadtests.story import Story
 from loadtests.verify import (
@@ -24,7 +25,6 @@ from loadtests.verify import (
     check_refusals,
     check_webhooks,
 )
-from loadtests.world import Load
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 EXPECTED = Expected(

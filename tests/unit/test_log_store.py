@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 from faust.types.tuples import TP, Message
 
-from connectors.log.places import partition_of
 from connectors.log.rowcache import RowCache
 from connectors.log.store import ROWS_PER_PIECE
 from streams.domain.errors import Conflict
@@ -21,6 +20,7 @@ from tests.store_world import a_world
 PARTITIONS = 4
 
 CHANGELOG = "log-worker-totals-changelog"
+CURRENT_EVENT = "connectors.log.recordstore.current_event"
 
 
 async def test_a_table_of_large_rows_is_not_read_whole_at_its_first_look_up(
@@ -69,9 +69,7 @@ async def test_a_step_writes_rows_with_its_unit_or_not_at_all(
     async with a_world(tmp_path) as world:
         store = world.store
         assert not store.write_with_step(b"k", b"outside")  # a unit and an event are needed
-        monkeypatch.setattr(
-            "connectors.log.store.current_event", lambda: SimpleNamespace(message=message)
-        )
+        monkeypatch.setattr(CURRENT_EVENT, lambda: SimpleNamespace(message=message))
         world.table[b"k"] = b"0"
         await world.durable()
         with world.app.producer.unit(message):
@@ -197,33 +195,6 @@ async def test_iteration_is_in_key_order_and_merges_what_is_not_durable(tmp_path
             assert all(piece == sorted(piece) for piece in pieces)
         await world.durable()
         assert dict(world.table.items()) == wanted
-
-
-async def test_rows_of_one_partition_are_read_in_order_with_those_that_are_not_durable(
-    tmp_path: Path,
-) -> None:
-    every = [b"k/%05d" % number for number in range(400)]
-    keys = [key for key in every if partition_of(key, PARTITIONS) == 0]
-    async with a_world(tmp_path) as world:
-        for key in keys[::2]:
-            world.table[key] = b"file"
-        await world.durable()
-        with world.held():
-            for key in keys[1::4]:
-                world.table[key] = b"new"
-            for key in keys[:20:2]:
-                del world.table[key]
-            wanted = sorted((keys[20::2]) + keys[1::4])
-            assert [key for key, _ in world.store.some(b"k/", b"k0", len(keys))] == wanted
-            seen: list[bytes] = []
-            while rows := world.store.some(seen[-1] + b"\x00" if seen else b"k/", b"k0", 7):
-                seen += [key for key, _ in rows]
-            assert seen == wanted
-            assert world.store.some(b"l/", b"l0", 7) == []
-        await world.durable()
-        assert world.store.some(wanted[3], wanted[5], 7) == [
-            (key, b"new" if key in keys[1::4] else b"file") for key in wanted[3:5]
-        ]
 
 
 async def test_a_table_may_change_while_it_is_gone_through(tmp_path: Path) -> None:

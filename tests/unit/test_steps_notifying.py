@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -32,6 +33,8 @@ from tests.notifying_desk import (
     made,
 )
 from tests.step_builders import messages, said
+
+ENDED_AT = NOW + timedelta(milliseconds=BAD.duration_ms)
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_a_delivered_one_leaves_the_table_and_stays_in_history(desk: Desk) -> No
 def test_a_failed_attempt_is_followed_by_another(desk: Desk) -> None:
     result = desk.read(made(BAD))
 
-    due_at = NOW + 2.5 * SECOND
+    due_at = ENDED_AT + 2.5 * SECOND
     assert desk.pending == [replace(DELIVERY, attempts=1, first_attempt_at=NOW, due_at=due_at)]
     message = ended(result)
     assert (message.status, message.next_attempt_at) == (DeliveryStatus.RETRYING, due_at)
@@ -120,7 +123,7 @@ def test_an_endpoints_own_schedule_holds_as_it_was_at_the_attempt(desk: Desk) ->
     (waits,) = desk.pending
     last = desk.read(replace(made(replace(BAD, number=3)), retry_seconds=own))
 
-    assert waits.due_at == NOW + 30 * SECOND
+    assert waits.due_at == ENDED_AT + 30 * SECOND
     assert ended(first).next_attempt_at == waits.due_at
     assert (ended(last).status, desk.pending) == (DeliveryStatus.FAILED, [])
 
@@ -167,6 +170,16 @@ def test_of_two_tries_under_one_number_the_success_holds(desk: Desk) -> None:
 
     assert desk.pending == []
     assert ended(result).status is DeliveryStatus.DELIVERED
+
+
+@pytest.mark.parametrize("attempt", [OK, BAD, replace(BAD, number=ATTEMPTS_MAX)])
+def test_the_lanes_let_go_of_what_is_over_already(desk: Desk, attempt: Attempt) -> None:
+    desk.read(made(OK))
+    desk.lanes.offer(DELIVERY)
+
+    desk.read(made(replace(attempt, duration_ms=99)))
+
+    assert desk.pending == []
 
 
 @pytest.mark.parametrize("attempt", [OK, BAD, GONE])

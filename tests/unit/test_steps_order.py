@@ -85,6 +85,17 @@ def test_what_is_said_again_at_another_place_is_not_numbered_again() -> None:
     assert [row.sequence for row in rows(desk)] == [2]
 
 
+def test_what_another_record_says_again_does_not_turn_the_counter_back() -> None:
+    desk = Desk(an_endpoint())
+    desk.read(notified(1))
+    desk.read(notified(2))
+
+    desk.read(replace(notified(1), source=notified(3).source))
+    desk.read(notified(4))
+
+    assert [row.sequence for row in rows(desk)] == [1, 2, 3]
+
+
 def test_rows_that_a_crash_left_without_their_counter_keep_their_numbers() -> None:
     desk = Desk(an_endpoint())
     desk.read(notified(1, *KINDS))

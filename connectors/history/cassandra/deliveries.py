@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.history.cassandra.bridge import Rows
+from connectors.history.cassandra.replays import replays_of
 from connectors.history.cassandra.session import Session
 from connectors.history.cassandra.walking import Listing, page
 from connectors.history.cursors import cursor_of, time_and_id_in
@@ -27,6 +29,8 @@ _DELIVERY = (
     "SELECT delivery_id, merchant_id, started, created_us, endpoint_id, event_id, event_type,"
     " status, next_attempt_us, round, sequence FROM deliveries WHERE delivery_id IN ?"
 )
+_ROUND = 9
+"""Where the round stands among the columns."""
 _ATTEMPTS = "SELECT message FROM attempts WHERE delivery_id = ?"
 _OF_EVENT = (
     "SELECT created_us, delivery_id FROM deliveries_by_event WHERE merchant_id = ? AND event_id = ?"
@@ -86,8 +90,15 @@ async def _rows(
     found = await session.keyed(_DELIVERY, delivery_ids)
     # A partition each, whose rows come in their order.
     made = await session.many((_ATTEMPTS, (each,)) for each in delivery_ids)
+    again = await replays_of(session, [each for each, row in found.items() if row[_ROUND]])
     return [
-        (found[each][1], _delivery_row(found[each], attempts))
+        (
+            found[each][1],
+            replace(
+                _delivery_row(found[each], attempts),
+                replay_id=again.get((each, found[each][_ROUND])),
+            ),
+        )
         if each in found and found[each][2]
         else None
         for each, attempts in zip(delivery_ids, made, strict=True)

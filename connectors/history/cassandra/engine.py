@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from connectors.history.cassandra import (
     invoices,
     lookups,
     notices,
+    replays,
     retention,
     sequences,
     writing,
@@ -37,6 +38,7 @@ from streams.domain.ids import (
     MerchantId,
     NoticeId,
     NotificationId,
+    ReplayId,
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
@@ -48,6 +50,7 @@ from streams.ports import (
     QuarantineRow,
     WaitingRow,
 )
+from streams.replays import EventBody, ReplayRow
 from streams.sequences import SequenceRow
 
 DAY_SECONDS = 86_400
@@ -171,6 +174,29 @@ class CassandraHistory:
 
     async def last_sequence(self, merchant_id: MerchantId, endpoint_id: EndpointId) -> int:
         return await sequences.last_sequence(self._session, merchant_id, endpoint_id)
+
+    async def replay(self, merchant_id: MerchantId, replay_id: ReplayId) -> ReplayRow | None:
+        return await replays.replay(self._session, merchant_id, replay_id)
+
+    async def replays(
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, *, after: str | None, limit: int
+    ) -> tuple[Sequence[ReplayRow], str | None]:
+        return await replays.replays(
+            self._session, merchant_id, endpoint_id, after=after, limit=limit
+        )
+
+    async def running_replays(self) -> Sequence[tuple[MerchantId, ReplayId]]:
+        return await replays.running_replays(self._session)
+
+    async def delivery_standings(
+        self, delivery_ids: Sequence[DeliveryId]
+    ) -> Mapping[DeliveryId, tuple[int, DeliveryStatus]]:
+        return await replays.delivery_standings(self._session, delivery_ids)
+
+    async def event_bodies(
+        self, merchant_id: MerchantId, event_ids: Sequence[NotificationId]
+    ) -> Mapping[NotificationId, EventBody]:
+        return await feed.event_bodies(self._session, merchant_id, event_ids)
 
     async def unmatched(
         self, merchant_id: MerchantId, *, after: str | None, limit: int

@@ -8,13 +8,15 @@ from typing import Any
 from connectors.history.cassandra.bridge import Rows
 from connectors.history.cassandra.session import Request, Session
 from connectors.history.cursors import cursor_of, position_in
-from connectors.history.projecting import NOTIFICATIONS_PER_MESSAGE_MAX, Row
+from connectors.history.projecting import NOTIFICATIONS_PER_MESSAGE_MAX
+from connectors.history.rows import Row
 from connectors.history.sql import moment_of
 from streams.domain.delivery import wants
 from streams.domain.errors import CorruptState
 from streams.domain.ids import InvoiceId, MerchantId, NotificationId
 from streams.domain.notification import NotificationType
 from streams.ports import EventRow
+from streams.replays import EventBody
 
 KIND = "events"
 STRETCH_POSITIONS = 65_536 * NOTIFICATIONS_PER_MESSAGE_MAX
@@ -154,6 +156,17 @@ async def event(
     position = place[2]
     row = await session.one(_AT, merchant_id, stretch_of(position), position)
     return _event_row(row) if row is not None and row[1] == event_id else None
+
+
+async def event_bodies(
+    session: Session, merchant_id: MerchantId, event_ids: Sequence[NotificationId]
+) -> dict[NotificationId, EventBody]:
+    """The merchant's events among these."""
+    places = await session.keyed(_PLACES_OF, event_ids)
+    mine = [position for _, owner, position in places.values() if owner == merchant_id]
+    found = await session.many((_AT, (merchant_id, stretch_of(each), each)) for each in mine)
+    events = [_event_row(rows[0]) for rows in found if rows]
+    return {each.event_id: EventBody(body=each.body, invoice_id=each.invoice_id) for each in events}
 
 
 def _event_row(row: Sequence[Any]) -> EventRow:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connectors.history.cassandra import times
 from connectors.history.cassandra.session import Session
-from connectors.history.projecting import Row
+from connectors.history.rows import Row
 
 _STANDING = (
     "SELECT delivery_id, merchant_id, endpoint_id, event_id, event_type, created_us, sequence,"

@@ -16,7 +16,7 @@ from connectors.history.cassandra.replicating import replication_of
 from connectors.history.migration import Migration
 from streams.domain.errors import CorruptState, Unavailable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA_SECONDS_MAX = 60.0
 LOCK_SECONDS_MAX = 120
 PAUSE_SECONDS = 0.25
@@ -24,7 +24,7 @@ TRIES_MAX = 600
 
 WITH_RETENTION = (
     *("commands", "repeats", "events", "event_places", "attempts"),
-    "deliveries_by_sequence",
+    *("deliveries_by_sequence", "replays", "replays_by_endpoint", "delivery_rounds"),
 )
 """The tables whose rows need no other reason to go than their age."""
 

@@ -11,9 +11,11 @@ from connectors.history.cassandra import times
 from connectors.history.cassandra.feed import feed_writes
 from connectors.history.cassandra.grouping import by_partition
 from connectors.history.cassandra.known import Delivery, standings
+from connectors.history.cassandra.replays import replay_removals, replay_writes
 from connectors.history.cassandra.sequences import sequence_writes
 from connectors.history.cassandra.session import Request, Session
-from connectors.history.projecting import Row, Rows, project
+from connectors.history.projecting import project
+from connectors.history.rows import Row, Rows
 from connectors.history.sql import micros
 from streams.ports import Archived
 
@@ -114,6 +116,7 @@ async def store(session: Session, stretches: Stretches, batch: Sequence[Archived
     writes += await feed_writes(session, events, wanted)
     await session.together(by_partition(stretches.missing(wanted) + writes))
     stretches.written(wanted)
+    await session.many(removal for _, rows in each for removal in replay_removals(rows))
     await session.many(_ends(events))
     await session.many((_ARCHIVED, (*row, row[2])) for row in project_archived(batch))
 
@@ -160,6 +163,7 @@ def _writes(archived: Archived, rows: Rows, wanted: set[tuple[str, str, int]]) -
         yield _delivery(row)
     for row in rows.attempts:
         yield _ATTEMPT, (*row, recorded_us)
+    yield from replay_writes(archived, rows)
     for quarantine_id, notice_id, at_us, _, message in rows.quarantine:
         day = times.day_of(at_us)
         wanted.add(("", "quarantine", day))

@@ -1,0 +1,52 @@
+"""A delivery as it is made again: another round, and byte for byte the same body."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from streams.domain.delivery import Delivery
+from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
+from streams.domain.sequence import numbered_body
+
+
+class MadeBefore(Protocol):
+    """What history says of a delivery that was made once."""
+
+    @property
+    def delivery_id(self) -> DeliveryId: ...
+    @property
+    def event_id(self) -> NotificationId: ...
+    @property
+    def event_type(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def sequence(self) -> int: ...
+
+
+def made_again(
+    made: MadeBefore,
+    *,
+    merchant_id: MerchantId,
+    endpoint_id: EndpointId,
+    event_body: str,
+    previous_id: NotificationId | None,
+    round_before: int,
+    now: datetime,
+) -> Delivery:
+    """The next round of a delivery, due at once; one without a number keeps the event's body."""
+    sequence = made.sequence
+    return Delivery(
+        delivery_id=made.delivery_id,
+        endpoint_id=endpoint_id,
+        merchant_id=merchant_id,
+        notification_id=made.event_id,
+        notification_type=made.event_type,
+        body=numbered_body(event_body, sequence, previous_id) if sequence else event_body,
+        created_at=made.created_at,
+        due_at=now,
+        round=round_before + 1,
+        sequence=sequence,
+        previous_id=previous_id,
+    )
