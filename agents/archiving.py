@@ -11,6 +11,7 @@ from agents.loop import Agent, FailStop, envelope_of, quarantined_of, recorded_a
 from streams.codecs import decode_archived
 from streams.domain.errors import Malformed, Unavailable
 from streams.happenings import (
+    AcknowledgementTaken,
     DeliveriesStarted,
     DeliveryAttempted,
     EndpointTold,
@@ -78,13 +79,7 @@ def subjects_of(archived: Archived) -> Iterator[str]:
     message = archived.message
     match message:
         case InvoiceChanged():
-            yield message.invoice_id
-            if message.request_id is not None:
-                yield message.request_id
-            if message.notice is not None:
-                yield message.notice.notice_id
-            if message.notifications:
-                yield message.merchant_id  # its feed has grown
+            yield from _subjects_of_change(message)
         case NoticeHeld() | EndpointTold():
             if message.notifications:
                 yield message.merchant_id
@@ -95,8 +90,20 @@ def subjects_of(archived: Archived) -> Iterator[str]:
             yield message.delivery_id
         case ReplayRequested() | ReplayEnded():
             yield message.replay_id
+        case AcknowledgementTaken():
+            yield message.event_id
         case _:
             pass
+
+
+def _subjects_of_change(message: InvoiceChanged) -> Iterator[str]:
+    yield message.invoice_id
+    if message.request_id is not None:
+        yield message.request_id
+    if message.notice is not None:
+        yield message.notice.notice_id
+    if message.notifications:
+        yield message.merchant_id  # its feed has grown
 
 
 async def _store(history: History, batch: Sequence[Archived], on_outage: OnOutage) -> None:

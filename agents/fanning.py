@@ -70,6 +70,8 @@ def _again(message: Notified, endpoint: Endpoint, envelope: Envelope, pending: P
         if row is not None:
             fanned.pending.append(row)
         if row is not None or wants(endpoint.types, one.type):
+            # One that is to be told again was started, and delivered, long before.
+            row = None if row is None or row.tellings else row
             fanned.started.append(row or _delivery(one, endpoint, envelope))
     if endpoint.supersede:
         fanned.superseded = _before(message, endpoint, pending)
@@ -120,7 +122,8 @@ def _in_order(made: list[Delivery], before: Delivery | None) -> list[Delivery]:
 def _before(message: Notified, endpoint: Endpoint, pending: Pending) -> list[Delivery]:
     """What is pending of the same invoice, told before; the oldest first."""
     found = (pending.get(_key(endpoint, told)) for told in reversed(message.earlier))
-    return [row for row in found if row is not None]
+    # What was delivered once, and is told again, holds up nothing and is not replaced.
+    return [row for row in found if row is not None and not row.tellings]
 
 
 def _key(endpoint: Endpoint, one: Notification | Told) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from agents.lane import Entry, State
 from agents.later import CallLater, Timer
+from streams.domain.acknowledging import ack_seconds
 from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
 from streams.messages import AttemptMade
 
@@ -138,6 +139,9 @@ class Flights:
                 created_at=delivery.created_at,
                 retry_seconds=endpoint.retry_seconds,
                 sequence=delivery.sequence,
+                event_id=delivery.notification_id,
+                tellings=delivery.tellings,
+                ack_seconds=ack_seconds(delivery, endpoint),
             )
         )
         self._publishing -= 1

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agents.lane import Entry, Lane, Limits, State, Window
 from streams.clock import Clock
+from streams.domain.acknowledging import waits_for_its_time
 from streams.domain.delivery import Delivery
 from streams.domain.ids import DeliveryId
 
@@ -88,7 +89,7 @@ class Holding:
         return entry
 
     def _wait_seconds(self, delivery: Delivery, known: Entry | None) -> float:
-        if not delivery.attempts:
+        if not waits_for_its_time(delivery):
             return 0.0  # nothing to wait for, whatever clock the log was written by
         if known is not None and known.tried is not None:
             attempt, begun = known.tried

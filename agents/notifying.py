@@ -7,12 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from agents.acknowledging import acknowledged, tell_again, verdict_of
+from agents.dropping import ENDS_AS, drop
 from agents.endpoint_life import EndpointLife, EndpointRows
 from agents.fanning import fan_out
 from agents.lanes import Lanes
 from agents.resending import end_of_replay, placed
 from agents.step import Envelope, Result, Step, record
 from streams.codecs import decode_notification_message
+from streams.domain.acknowledging import TellAgain, is_unacknowledged
 from streams.domain.delivery import (
     GONE,
     Delivered,
@@ -21,7 +24,6 @@ from streams.domain.delivery import (
     EndpointGone,
     GivenUp,
     RetryAt,
-    after_attempt,
     delivery_key,
 )
 from streams.domain.ids import MerchantId
@@ -36,6 +38,7 @@ from streams.messages import (
     DropReason,
     EndpointRemoved,
     EndpointSet,
+    EventAcknowledged,
     Notified,
     ResendRequested,
     health_key,
@@ -44,10 +47,6 @@ from streams.ports import Record
 from streams.topics import DIRECTORY, HISTORY, NOTIFICATIONS
 from tables.pending import Pending
 
-ENDS_AS = {
-    DropReason.ENDPOINT_REMOVED: DeliveryStatus.FAILED,
-    DropReason.SUPERSEDED: DeliveryStatus.SUPERSEDED,
-}
 DROPS_PER_STEP_MAX = 500
 """A removed endpoint may have a million deliveries pending: they are dropped in portions."""
 
@@ -60,19 +59,22 @@ def notifying(*, endpoints: EndpointRows, pending: Pending, lanes: Lanes) -> Ste
         message = decode_notification_message(envelope.value)
         match message:
             case Notified():
-                return notifier.fan_out(message, envelope)
+                result = notifier.fan_out(message, envelope)
             case AttemptMade():
-                return notifier.attempted(message, envelope)
+                result = notifier.attempted(message, envelope)
             case EndpointSet():
-                return notifier.endpoint_set(message)
+                result = notifier.endpoint_set(message)
             case EndpointRemoved():
-                return notifier.endpoint_removed(message)
+                result = notifier.endpoint_removed(message)
             case ResendRequested():
-                return notifier.resend(message.delivery, envelope.now)
+                result = notifier.resend(message.delivery, envelope.now)
             case DeliveryDropped():
-                return notifier.dropped(message)
+                result = notifier.dropped(message)
+            case EventAcknowledged():
+                result = notifier.acknowledged(message)
             case _:
                 assert_never(message)
+        return result
 
     return step
 
@@ -93,7 +95,7 @@ class _Notifier:
                 superseded += fanned.superseded
                 for delivery in fanned.pending:
                     self._lanes.offer(delivery)
-        dropped = tuple(_drop(row, envelope.now, DropReason.SUPERSEDED) for row in superseded)
+        dropped = tuple(drop(row, envelope.now, DropReason.SUPERSEDED) for row in superseded)
         result = _started(message.merchant_id, started, "notified")
         records = (
             *result.records,
@@ -110,7 +112,7 @@ class _Notifier:
     def resend(self, delivery: Delivery, now: datetime) -> Result:
         """Start a delivery again; one whose endpoint was removed meanwhile ends at once."""
         if self._endpoints.get(delivery.merchant_id, delivery.endpoint_id) is None:
-            ended = self.dropped(_drop(delivery, now, DropReason.ENDPOINT_REMOVED))
+            ended = self.dropped(drop(delivery, now, DropReason.ENDPOINT_REMOVED))
             return replace(ended, records=(*ended.records, *end_of_replay(delivery, now)))
         under_way = self._pending.get(delivery.key)
         if under_way is None or under_way.round < delivery.round:
@@ -126,13 +128,7 @@ class _Notifier:
             self._lanes.withdraw(message.delivery_id)  # it is over, whatever they still hold of it
         elif row.round != message.round:
             row = None
-        verdict = after_attempt(
-            message.attempt,
-            attempts_made=message.attempt.number,
-            first_attempt_at=message.first_attempt_at,
-            fraction=message.fraction,
-            retry_seconds=message.retry_seconds,
-        )
+        verdict = verdict_of(message, row, self._endpoints.of(message.merchant_id))
         more = self._heard(message, row, envelope)
         is_new = row is not None and row.attempts < message.attempt.number
         match verdict:
@@ -140,6 +136,10 @@ class _Notifier:
                 # What was delivered is not sent again, whichever of two tries it was.
                 self._finish(row)
                 return self._said(message, DeliveryStatus.DELIVERED, None, more)
+            case TellAgain():
+                if row is not None:
+                    tell_again(row, verdict.due_at, self._pending, self._lanes)
+                return self._said(message, DeliveryStatus.DELIVERED, verdict.due_at, more)
             case GivenUp():
                 self._finish(row if is_new else None)
                 return self._said(message, DeliveryStatus.FAILED, None, more)
@@ -149,6 +149,9 @@ class _Notifier:
                 return self._said(message, DeliveryStatus.RETRYING, verdict.due_at, more)
             case _:
                 assert_never(verdict)
+
+    def acknowledged(self, message: EventAcknowledged) -> Result:
+        return acknowledged(message, self._endpoints.of(message.merchant_id), self._pending)
 
     def _row(self, message: AttemptMade | DeliveryDropped) -> Delivery | None:
         if message.endpoint_id is None or message.created_at is None:
@@ -199,6 +202,8 @@ class _Notifier:
             endpoint_id=message.endpoint_id,
             created_at=message.created_at,
             sequence=message.sequence,
+            event_id=message.event_id,
+            is_unacknowledged=is_unacknowledged(message.attempt, message.ack_seconds),
         )
         facts = {
             "merchant_id": message.merchant_id,
@@ -242,7 +247,7 @@ class _Notifier:
         rows = self._pending.of(message.endpoint_id, limit=DROPS_PER_STEP_MAX)
         records = [
             record(
-                NOTIFICATIONS, row.merchant_id, _drop(row, message.at, DropReason.ENDPOINT_REMOVED)
+                NOTIFICATIONS, row.merchant_id, drop(row, message.at, DropReason.ENDPOINT_REMOVED)
             )
             for row in rows
         ]
@@ -283,16 +288,3 @@ def _started(merchant_id: MerchantId, started: Sequence[Delivery], outcome: str)
     rows = tuple(replace(delivery, body="") for delivery in started)
     said = DeliveriesStarted(merchant_id=merchant_id, deliveries=rows)
     return Result(records=(record(HISTORY, merchant_id, said),), outcome=outcome, facts=facts)
-
-
-def _drop(delivery: Delivery, at: datetime, reason: DropReason) -> DeliveryDropped:
-    return DeliveryDropped(
-        merchant_id=delivery.merchant_id,
-        delivery_id=delivery.delivery_id,
-        round=delivery.round,
-        at=at,
-        reason=reason,
-        endpoint_id=delivery.endpoint_id,
-        created_at=delivery.created_at,
-        sequence=delivery.sequence,
-    )

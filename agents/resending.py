@@ -21,7 +21,9 @@ def placed(delivery: Delivery, under_way: Delivery | None, pending: Pending) -> 
     already, there is nothing to wait for.
     """
     if under_way is not None:
-        return replace(delivery, after=under_way.after, then=under_way.then)
+        acknowledged = delivery.acknowledged or under_way.acknowledged
+        after, then = under_way.after, under_way.then
+        return replace(delivery, after=after, then=then, acknowledged=acknowledged)
     before = pending.get(delivery.after) if delivery.after else None
     if before is None or before.then not in {"", delivery.key}:
         return replace(delivery, after="")

@@ -9,6 +9,7 @@ from agents.holding import Holding
 from agents.lane import Lane, Window
 from agents.later import CallLater, Timer
 from streams.clock import Clock
+from streams.domain.acknowledging import waits_for_its_time
 from streams.domain.delivery import Delivery
 from tables.pending import Pending
 
@@ -102,7 +103,8 @@ class Sweeper:
             sweep.cursor = delivery.key
             if self._held.get(delivery.delivery_id) is not None or self._waits(delivery):
                 continue
-            wait_seconds = (delivery.due_at - wall).total_seconds() if delivery.attempts else 0.0
+            is_timed = waits_for_its_time(delivery)
+            wait_seconds = (delivery.due_at - wall).total_seconds() if is_timed else 0.0
             if wait_seconds > 0:
                 sweep.left(now + wait_seconds)
             else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from streams.domain.acknowledging import AcknowledgedBy
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.invoice import InvoiceStatus, ReleaseOn
 from streams.domain.notice import ChannelKind, NoticeKind
@@ -138,7 +139,7 @@ class AttemptShown:
     `address` is the IP address that was connected to, or tried last. The stages of `duration_ms`
     are null where they did not happen, as the first four with a kept connection; of a try without
     an answer the last one is where it failed. `first_byte_ms` goes from the connection to the
-    head of the answer.
+    head of the answer. `released_at` is what the answer said: the business acknowledgement.
     """
 
     number: int
@@ -153,6 +154,7 @@ class AttemptShown:
     connect_ms: int | None
     tls_ms: int | None
     first_byte_ms: int | None
+    released_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,8 @@ class DeliveryShown:
 
     `sequence` is its number among all deliveries to the endpoint; null is one of an older version.
     `cause` says why its present round was begun: the event, a resend, or the replay `replay_id`.
+    `acknowledged_at` is when we heard that it was acted on, `acknowledged_by` how. One that is
+    `delivered` and has a `next_attempt_at` is told again then unless it is acknowledged.
     """
 
     id: str
@@ -211,6 +215,8 @@ class DeliveryShown:
     round: int
     cause: Literal["event", "resend", "replay"]
     replay_id: str | None
+    acknowledged_at: datetime | None
+    acknowledged_by: AcknowledgedBy | None
     attempts: list[AttemptShown]
 
 

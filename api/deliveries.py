@@ -11,7 +11,7 @@ from api.errors import Problem, not_found
 from api.requests import DeliveriesQuery, Nothing
 from api.tracing import TRACEPARENT, trace_headers
 from streams.codecs import encode
-from streams.domain.delivery import Attempt, Delivery
+from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
 from streams.messages import ResendRequested
 from streams.ports import DeliveryRow, Record
@@ -29,7 +29,7 @@ async def list_deliveries(call: Call[None, DeliveriesQuery]) -> Answer:
         after=query.after,
         limit=query.limit,
     )
-    return answer(200, DeliveriesPage(data=[_shown(row) for row in rows], next=cursor))
+    return answer(200, DeliveriesPage(data=[delivery_shown(row) for row in rows], next=cursor))
 
 
 async def resend_delivery(call: Call[Nothing, Nothing]) -> Answer:
@@ -52,7 +52,7 @@ async def resend_delivery(call: Call[Nothing, Nothing]) -> Answer:
 
     limit = call.services.ports.limits.effect_seconds_max
     seen = await call.services.lookout.until(row.delivery_id, started, seconds_max=limit)
-    return answer(202, _shown(seen or row))
+    return answer(202, delivery_shown(seen or row))
 
 
 def attempt_shown(attempt: Attempt) -> AttemptShown:
@@ -70,6 +70,7 @@ def attempt_shown(attempt: Attempt) -> AttemptShown:
         connect_ms=attempt.connect_ms,
         tls_ms=attempt.tls_ms,
         first_byte_ms=attempt.first_byte_ms,
+        released_at=attempt.released_at,
     )
 
 
@@ -88,10 +89,16 @@ async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:
         endpoint_id=row.endpoint_id,
         event_body=event.body,
         previous_id=previous_id,
-        round_before=row.round,
+        # One that is to be told again waits as the round after this one already.
+        round_before=row.round + _is_told_again(row),
         now=ports.clock(),
     )
-    return replace(again, traceparent=call.request[TRACEPARENT])
+    acknowledged = row.acknowledged is not None
+    return replace(again, acknowledged=acknowledged, traceparent=call.request[TRACEPARENT])
+
+
+def _is_told_again(row: DeliveryRow) -> bool:
+    return row.status is DeliveryStatus.DELIVERED and row.next_attempt_at is not None
 
 
 async def _previous(call: Call[object, object], row: DeliveryRow) -> NotificationId | None:
@@ -119,7 +126,9 @@ async def _delivery(call: Call[object, object]) -> DeliveryRow:
     return row
 
 
-def _shown(row: DeliveryRow) -> DeliveryShown:
+def delivery_shown(row: DeliveryRow) -> DeliveryShown:
+    """A delivery as the API shows it."""
+    acknowledged = row.acknowledged
     return DeliveryShown(
         id=row.delivery_id,
         endpoint_id=row.endpoint_id,
@@ -132,6 +141,8 @@ def _shown(row: DeliveryRow) -> DeliveryShown:
         round=row.round,
         cause=_cause(row),
         replay_id=row.replay_id,
+        acknowledged_at=acknowledged.at if acknowledged else None,
+        acknowledged_by=acknowledged.by if acknowledged else None,
         attempts=[attempt_shown(attempt) for attempt in row.attempts],
     )
 

@@ -51,6 +51,8 @@ class EndpointShown:
     timeout_seconds: int | None
     retry_seconds: list[int]
     supersede: bool
+    ack_required: bool
+    ack_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,8 @@ def _members(endpoint: Endpoint, sealer: Sealer, now: datetime) -> dict[str, Any
         "timeout_seconds": endpoint.timeout_seconds,
         "retry_seconds": list(endpoint.retry_seconds),
         "supersede": endpoint.supersede,
+        "ack_required": endpoint.ack_required,
+        "ack_seconds": endpoint.ack_seconds,
     }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from api import completeness, endpoints, replays, requests
+from api import acknowledging, completeness, endpoints, replays, requests
 from api import endpoint_answers as shown
-from api.answers import PingShown
+from api.answers import DeliveriesPage, PingShown
 from api.call import ID, Body, Who, declare, post_once
 
 ENDPOINT = f"/v1/endpoints/{{endpoint_id:{ID}}}"
@@ -62,6 +62,15 @@ ENDPOINT_ROUTES = (
         who=Who.MERCHANT,
         query=requests.CompletenessQuery,
         answers={200: completeness.CompletenessShown},
+    ),
+    declare(
+        "GET",
+        f"{ENDPOINT}/unacknowledged",
+        acknowledging.list_unacknowledged,
+        "List what was delivered and not acknowledged in time, the earliest first",
+        who=Who.MERCHANT,
+        query=requests.PageQuery,
+        answers={200: DeliveriesPage},
     ),
     post_once(
         f"{ENDPOINT}/ping",

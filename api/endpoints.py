@@ -42,7 +42,7 @@ ID_OF_SECRET = "sec"  # noqa: S105  # the beginning of ids, not a secret
 """What the id of a signing secret begins with."""
 CHANGED = (
     *("url", "types", "description", "status", "timeout_seconds", "retry_seconds"),
-    "supersede",
+    *("supersede", "ack_required", "ack_seconds"),
 )
 """What a change may give that stands in the record as it was given."""
 
@@ -181,6 +181,8 @@ def _new(call: Call[EndpointRequest, object], seed: Seed) -> Endpoint:
         timeout_seconds=asked.timeout_seconds,
         retry_seconds=asked.retry_seconds,
         supersede=asked.supersede,
+        ack_required=asked.ack_required,
+        ack_seconds=asked.ack_seconds,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from streams.domain.acknowledging import ACK_SECONDS_MAX, ACK_SECONDS_MIN
 from streams.domain.delivery import (
     OWN_RETRIES_MAX,
     OWN_RETRY_SECONDS_MAX,
@@ -147,6 +148,7 @@ OwnHeaders = Annotated[
     AfterValidator(_no_name_twice),
 ]
 OverlapSeconds = Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)]
+AckSeconds = Annotated[int, Field(ge=ACK_SECONDS_MIN, le=ACK_SECONDS_MAX)]
 TimeoutSeconds = Annotated[int, Field(ge=1, le=TIMEOUT_SECONDS_MAX)]
 RetrySeconds = Annotated[
     tuple[Annotated[int, Field(ge=1, le=OWN_RETRY_SECONDS_MAX)], ...],

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.fields import (
     METADATA_PAIRS_MAX,
     PAGE_DEFAULT,
+    AckSeconds,
     Cursor,
     Description,
     Id,
@@ -31,7 +32,7 @@ from api.fields import (
     WaitSeconds,
     Yen,
 )
-from streams.domain.delivery import DeliveryStatus, EndpointStatus
+from streams.domain.delivery import ACK_SECONDS_DEFAULT, DeliveryStatus, EndpointStatus
 from streams.domain.invoice import GRACE_SECONDS_DEFAULT, InvoiceStatus, ReleaseOn
 from streams.domain.notice import ChannelKind
 from streams.domain.signing import Signing
@@ -121,7 +122,8 @@ class EndpointRequest(Request):
     """Where and how a merchant wants to be told; no types means all of them.
 
     `retry_seconds` is the longest wait before each retry; without it the standard schedule holds.
-    With `supersede` an undelivered state of an invoice is skipped for a newer one.
+    With `supersede` an undelivered state of an invoice is skipped for a newer one. With
+    `ack_required` a 2xx that nobody acknowledges is told again after `ack_seconds`.
     """
 
     url: Url
@@ -132,6 +134,8 @@ class EndpointRequest(Request):
     timeout_seconds: TimeoutSeconds | None = None
     retry_seconds: RetrySeconds = ()
     supersede: bool = False
+    ack_required: bool = False
+    ack_seconds: AckSeconds = ACK_SECONDS_DEFAULT
 
 
 class EndpointPatch(Request):
@@ -145,6 +149,8 @@ class EndpointPatch(Request):
     timeout_seconds: TimeoutSeconds | None = None
     retry_seconds: RetrySeconds | None = None
     supersede: bool | None = None
+    ack_required: bool | None = None
+    ack_seconds: AckSeconds | None = None
 
 
 class RotateRequest(Request):
@@ -152,6 +158,13 @@ class RotateRequest(Request):
 
     overlap_seconds: OverlapSeconds = OVERLAP_SECONDS_DEFAULT
     signing: Signing | None = None
+
+
+class AcknowledgeRequest(Request):
+    """What was acted on, and when; without an endpoint, for every one that was told of it."""
+
+    endpoint_id: Id | None = None
+    released_at: Moment | None = None
 
 
 class AssignRequest(Request):

@@ -6,6 +6,7 @@ from typing import Any
 
 from api import (
     accounts,
+    acknowledging,
     deliveries,
     events,
     files,
@@ -124,6 +125,14 @@ TOLD_ROUTES = (
         "Show a notification",
         who=Who.MERCHANT,
         answers={200: shown.EventShown},
+    ),
+    post_once(
+        f"/v1/events/{{event_id:{ID}}}/ack",
+        acknowledging.acknowledge_event,
+        "Say that an event was acted on; it is not told again",
+        who=Who.MERCHANT,
+        body=requests.AcknowledgeRequest,
+        answers={200: acknowledging.AcknowledgementShown},
     ),
     declare(
         "GET",

@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from connectors.address_guard import AddressNotAllowed, parse_url
+from connectors.answering import kept_text, read_released_at
 from connectors.connecting import CONNECTIONS_MAX, KEPT_HOSTS_MAX, WebhookConnector
 from connectors.dns import Resolver
 from connectors.signing import signed_headers
@@ -32,14 +33,13 @@ TOTAL_SECONDS = 15.0
 ANSWER_SECONDS_MAX = 2.0
 """How long the rest of an answer may take once its status is known."""
 ANSWER_BYTES_MAX = 16 * 1024
-KEPT_BYTES_MAX = 1024
 STALE_SECONDS_MAX = 1.0
 """A kept connection that breaks so soon was closed by the receiver before it saw the request."""
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 RETRY_AFTER_DIGITS_MAX = 9
 REASON_CHARACTERS_MAX = 60
 
-Request = Callable[[], Awaitable[tuple[int, str, str | None]]]
+Request = Callable[[], Awaitable[tuple[int, bytes, str | None]]]
 """Posts once: status, the beginning of the answer, and `Retry-After`."""
 
 
@@ -66,6 +66,7 @@ class _Outcome(NamedTuple):
     error: str | None = None
     answer: str = ""
     retry_after_seconds: int | None = None
+    released_at: datetime | None = None
 
 
 class WebhookSender:
@@ -151,6 +152,7 @@ class WebhookSender:
             connect_ms=stages.took_ms(Stage.CONNECT),
             tls_ms=stages.took_ms(Stage.TLS),
             first_byte_ms=stages.took_ms(Stage.FIRST_BYTE),
+            released_at=outcome.released_at,
         )
 
     async def _outcome(
@@ -160,15 +162,16 @@ class WebhookSender:
             url = parse_url(target.url, allow_private=self._allow_private)
             limits = self._timeout_of(target)
             request = partial(self._request, url, headers, body, limits, stages)
-            status_code, answer, retry_after = await self._post(request, stages)
+            status_code, data, retry_after = await self._post(request, stages)
         except Malformed:
             return _Outcome(error="address_not_allowed")
         except (aiohttp.ClientError, OSError, TimeoutError) as failure:
             return _Outcome(error=name_failure(failure))
-        wait_seconds = None
-        if status_code not in SUCCESS:
-            wait_seconds = parse_retry_after(retry_after, self._clock())
-        return _Outcome(status_code=status_code, answer=answer, retry_after_seconds=wait_seconds)
+        answer = kept_text(data)
+        if status_code in SUCCESS:
+            return _Outcome(status_code, answer=answer, released_at=read_released_at(data))
+        wait_seconds = parse_retry_after(retry_after, self._clock())
+        return _Outcome(status_code, answer=answer, retry_after_seconds=wait_seconds)
 
     def _headers(
         self, target: Target, webhook_id: str, body: bytes, at: datetime
@@ -184,7 +187,7 @@ class WebhookSender:
             ceil_threshold=math.inf,
         )
 
-    async def _post(self, request: Request, stages: Stages) -> tuple[int, str, str | None]:
+    async def _post(self, request: Request, stages: Stages) -> tuple[int, bytes, str | None]:
         begun = monotonic_seconds()
         try:
             return await request()
@@ -202,7 +205,7 @@ class WebhookSender:
         body: bytes,
         limits: aiohttp.ClientTimeout,
         stages: Stages,
-    ) -> tuple[int, str, str | None]:
+    ) -> tuple[int, bytes, str | None]:
         assert self._session is not None, "start() comes first"
         async with self._session.post(
             url,
@@ -215,7 +218,7 @@ class WebhookSender:
             answer = await self._read(response)
             return response.status, answer, response.headers.get("retry-after")
 
-    async def _read(self, response: aiohttp.ClientResponse) -> str:
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The beginning of an answer; one that is long or slow loses its connection instead."""
         content = response.content
         data = bytearray()
@@ -230,8 +233,7 @@ class WebhookSender:
             response.close()  # the status is known, and it alone decides
         if not content.at_eof():
             response.close()
-        # NUL is text nowhere: some stores of history refuse it.
-        return data[:KEPT_BYTES_MAX].decode("utf-8", "replace").replace("\x00", "\ufffd")
+        return bytes(data)
 
 
 # --- short and stable words for what went wrong ---------------------------------------------------

@@ -210,6 +210,8 @@ async def _restart(made: Notifying, live: Shop) -> Measured:
 
 def _drain(made: Notifying, shop: Shop, watch: Watch) -> Measured:
     at = sorted(each.at_ns for each in made.arrivals if each.path == shop.path)
+    if not at:
+        return {"arrived": 0}  # what the truth says of it in words
     seconds = (at[-1] - at[0]) / 1e9
     return {
         "seconds": round(seconds, 1),

@@ -22,6 +22,7 @@ from streams.domain.delivery import GONE, SUCCESS, Attempt, Delivery
 from streams.domain.errors import Unavailable
 from streams.domain.settlement import Outcome
 from streams.happenings import (
+    AcknowledgementTaken,
     DeliveriesStarted,
     DeliveryAttempted,
     EndpointTold,
@@ -170,12 +171,13 @@ class Telemetry:
                 self._ended(message.status).inc()
             case (
                 EndpointTold()
+                | AcknowledgementTaken()
                 | ReplayRequested()
                 | ReplayTaken()
                 | ReplayAdvanced()
                 | ReplayEnded()
             ):
-                pass  # what they start is counted as deliveries
+                pass  # what they start, or end, is counted as deliveries
             case Quarantined():
                 self._notices[NoticeState.QUARANTINED].inc()
             case _:

@@ -10,7 +10,15 @@ from datetime import datetime
 from typing import Literal
 
 from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
-from streams.domain.ids import AccountId, DeliveryId, EndpointId, InvoiceId, MerchantId, NoticeId
+from streams.domain.ids import (
+    AccountId,
+    DeliveryId,
+    EndpointId,
+    InvoiceId,
+    MerchantId,
+    NoticeId,
+    NotificationId,
+)
 from streams.domain.invoice import InvoiceStatus
 from streams.domain.notice import Notice
 from streams.domain.notification import Notification
@@ -113,6 +121,9 @@ class DeliveryAttempted:
     endpoint_id: EndpointId | None = None
     created_at: datetime | None = None
     sequence: int = 0
+    event_id: NotificationId | None = None
+    is_unacknowledged: bool = False
+    """Whether it was answered 2xx without the acknowledgement that its endpoint has to give."""
     type: Literal["attempted"] = "attempted"
 
 
@@ -123,6 +134,23 @@ class EndpointTold:
     merchant_id: MerchantId
     notifications: tuple[Notification, ...]
     type: Literal["endpoint_told"] = "endpoint_told"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgementTaken:
+    """The merchant acknowledged an event by a call; without an endpoint, for all of them.
+
+    `asking_ids` are the endpoints whose unacknowledged deliveries it may end.
+    """
+
+    merchant_id: MerchantId
+    event_id: NotificationId
+    told_at: datetime
+    at: datetime
+    endpoint_id: EndpointId | None = None
+    released_at: datetime | None = None
+    asking_ids: tuple[EndpointId, ...] = ()
+    type: Literal["acknowledgement"] = "acknowledgement"
 
 
 HistoryMessage = (
@@ -137,6 +165,7 @@ HistoryMessage = (
     | ReplayTaken
     | ReplayAdvanced
     | ReplayEnded
+    | AcknowledgementTaken
 )
 
 

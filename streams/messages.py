@@ -16,6 +16,7 @@ from streams.domain.ids import (
     InvoiceId,
     MerchantId,
     NoticeId,
+    NotificationId,
 )
 from streams.domain.invoice import Assignment, InvoiceTerms, ReleasePolicy
 from streams.domain.notice import ChannelKind, Notice
@@ -162,6 +163,11 @@ class AttemptMade:
     retry_seconds: tuple[int, ...] = ()
     """The endpoint's own schedule at the time of the attempt; empty is the standard one."""
     sequence: int = 0
+    event_id: NotificationId | None = None
+    tellings: int = 0
+    """How often it had been answered 2xx and not been acknowledged before."""
+    ack_seconds: int = 0
+    """When an unacknowledged 2xx is told again; 0 where no acknowledgement is waited for."""
     type: Literal["attempt"] = "attempt"
 
 
@@ -178,6 +184,7 @@ class DropReason(StrEnum):
 
     ENDPOINT_REMOVED = "endpoint_removed"
     SUPERSEDED = "superseded"  # by a newer state of its invoice, as the endpoint wants it
+    TOLD = "told"  # it was delivered before, and nobody waits for its acknowledgement any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +202,30 @@ class DeliveryDropped:
     type: Literal["dropped"] = "dropped"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventAcknowledged:
+    """The merchant says that it has acted on an event; without an endpoint, for all of them.
+
+    `told_at` is the time of the event, to the millisecond, which its deliveries are kept by.
+    """
+
+    merchant_id: MerchantId
+    event_id: NotificationId
+    told_at: datetime
+    at: datetime
+    endpoint_id: EndpointId | None = None
+    released_at: datetime | None = None
+    type: Literal["acknowledged"] = "acknowledged"
+
+
 NotificationMessage = (
-    Notified | EndpointSet | EndpointRemoved | AttemptMade | ResendRequested | DeliveryDropped
+    Notified
+    | EndpointSet
+    | EndpointRemoved
+    | AttemptMade
+    | ResendRequested
+    | DeliveryDropped
+    | EventAcknowledged
 )
 
 # --- directory: key is the id; an empty value removes

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from streams.acknowledgements import Acknowledgements
 from streams.counts import Counts
+from streams.domain.acknowledging import Acknowledgement
 from streams.domain.delivery import Attempt, DeliveryStatus
 from streams.domain.ids import (
     AccountId,
@@ -149,6 +151,7 @@ class DeliveryRow:
     round: int
     attempts: tuple[Attempt, ...]
     replay_id: ReplayId | None = None
+    acknowledged: Acknowledgement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +172,7 @@ class QuarantineRow:
     retried_at: datetime | None
 
 
-class History(Sequences, Replays, Protocol):
+class History(Sequences, Replays, Acknowledgements, Protocol):
     """Everything that happened, as rows; a projection of the log that can be rebuilt.
 
     Every write is idempotent: the same message again, or an older one, changes nothing.

@@ -249,6 +249,7 @@ def an_attempt(
     status_code: int | None = 200,
     error: str | None = None,
     answer: str = "",
+    released_at: datetime | None = None,
 ) -> Attempt:
     return Attempt(
         number=number,
@@ -257,4 +258,5 @@ def an_attempt(
         status_code=status_code,
         error=error,
         answer=answer,
+        released_at=released_at,
     )

@@ -9,12 +9,13 @@ from datetime import datetime
 import orjson
 
 from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
-from streams.domain.ids import MerchantId
+from streams.domain.ids import EndpointId, MerchantId
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
 from streams.domain.notification import Notification, NotificationType
 from streams.domain.settlement import Outcome
 from streams.happenings import (
+    AcknowledgementTaken,
     DeliveriesStarted,
     DeliveryAttempted,
     EndpointTold,
@@ -24,6 +25,7 @@ from streams.happenings import (
     Quarantined,
 )
 from tests.builders import (
+    ENDPOINT,
     MERCHANT,
     NOW,
     a_delivery,
@@ -173,6 +175,7 @@ def a_delivery_attempted(
     next_attempt_at: datetime | None = None,
     reason: str | None = None,
     says_all: bool = False,
+    is_unacknowledged: bool = False,
 ) -> DeliveryAttempted:
     """Where a delivery stands; without an attempt something else decided, as `reason` says.
 
@@ -192,4 +195,28 @@ def a_delivery_attempted(
         endpoint_id=delivery.endpoint_id if says_all else None,
         created_at=delivery.created_at if says_all else None,
         sequence=delivery.sequence if says_all else 0,
+        event_id=delivery.notification_id if says_all else None,
+        is_unacknowledged=is_unacknowledged,
+    )
+
+
+def an_acknowledgement_taken(
+    *,
+    delivery: Delivery | None = None,
+    endpoint: EndpointId | None = None,
+    asking: tuple[EndpointId, ...] = (ENDPOINT,),
+    at: datetime = NOW,
+    released_at: datetime | None = None,
+) -> AcknowledgementTaken:
+    """A call about the event of a delivery, whose time is known to the millisecond."""
+    delivery = delivery or a_delivery()
+    made_at = delivery.created_at
+    return AcknowledgementTaken(
+        merchant_id=delivery.merchant_id,
+        event_id=delivery.notification_id,
+        told_at=made_at.replace(microsecond=made_at.microsecond // 1_000 * 1_000),
+        at=at,
+        endpoint_id=endpoint,
+        released_at=released_at,
+        asking_ids=asking,
     )

@@ -74,7 +74,14 @@ class Desk:
         return rows
 
 
-def made(attempt: Attempt, *, delivery: Delivery = DELIVERY, fraction: float = 0.5) -> AttemptMade:
+def made(
+    attempt: Attempt,
+    *,
+    delivery: Delivery = DELIVERY,
+    fraction: float = 0.5,
+    ack_seconds: int = 0,
+) -> AttemptMade:
+    """What a lane says after an attempt."""
     return AttemptMade(
         merchant_id=MERCHANT,
         delivery_id=delivery.delivery_id,
@@ -85,6 +92,9 @@ def made(attempt: Attempt, *, delivery: Delivery = DELIVERY, fraction: float = 0
         endpoint_id=delivery.endpoint_id,
         created_at=delivery.created_at,
         sequence=delivery.sequence,
+        event_id=delivery.notification_id,
+        tellings=delivery.tellings,
+        ack_seconds=ack_seconds,
     )
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from connectors.channel import Account, Channel, ConfigField, Incoming, Reply, free_text
 from connectors.keeping import keep_json
+from connectors.moments import read_rfc3339
 from streams.codecs import check_json
 from streams.domain.errors import Malformed, NotAuthentic
 from streams.domain.ids import NoticeId, notice_id, payment_id
@@ -32,27 +32,13 @@ from streams.domain.notice import (
 )
 
 SIGNATURE_HEADER = "x-keshikomi-signature"
-RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
-    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 EXACT = frozenset({"kind", "reference", "paid_at", "channel_at"})
 """What is matched, and what has a form of its own; ids are any text, and only digested."""
 FAULTS_MAX = 20
 POINTER_CHARACTERS_MAX = 100
 
 
-def _time(value: object) -> datetime:
-    # pydantic alone would also read a number, and digits in a string, as seconds since 1970.
-    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
-        raise ValueError("must be a time with offset as RFC 3339 writes it")
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is not a time that can be expressed in UTC") from None
-
-
-Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=str)]
+Time = Annotated[datetime, BeforeValidator(read_rfc3339, json_schema_input_type=str)]
 Text = Annotated[str, Field(min_length=1, max_length=REFERENCE_CHARACTERS_MAX)]
 
 

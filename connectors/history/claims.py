@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from connectors.history.projecting import whole_milliseconds
-from connectors.history.sql import Insert, array, select
+from connectors.history.sql import Insert, array, select, whole_milliseconds
 from connectors.history.writes import INVOICES_IF_NEW
 from streams.codecs import encode
 from streams.domain.errors import Conflict

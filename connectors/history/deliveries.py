@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from connectors.history.acknowledgements import of_events
+from connectors.history.acknowledging import of_endpoint
 from connectors.history.cursors import cursor_of
 from connectors.history.kept import kept_message
 from connectors.history.lists import page
@@ -67,9 +69,37 @@ def delivery(
     return next(iter(_with_attempts(connection, found)), None)
 
 
+def unacknowledged(
+    connection: sqlite3.Connection,
+    merchant_id: MerchantId,
+    endpoint_id: EndpointId,
+    *,
+    before_us: int,
+    after: str | None,
+    limit: int,
+) -> tuple[list[DeliveryRow], str | None]:
+    """What waits for an acknowledgement since before a time, the earliest made first."""
+    keys, cursor = page(
+        connection,
+        "made_us, delivery_id",
+        "unacknowledged WHERE endpoint_id = ? AND merchant_id = ? AND since_us < ?",
+        [endpoint_id, merchant_id, before_us],
+        keys=("made_us", "delivery_id"),
+        kind="unacknowledged",
+        newest_first=False,
+        after=after,
+        limit=limit,
+    )
+    ids = [delivery_id for _, delivery_id in keys]
+    source = "deliveries WHERE delivery_id IN (SELECT value FROM json_each(?)) AND started"
+    found = {row[1]: row for row in select(connection, _COLUMNS, source, [array(ids)])}
+    return _with_attempts(connection, [found[each] for each in ids if each in found]), cursor
+
+
 def _with_attempts(
     connection: sqlite3.Connection, found: Sequence[Sequence[Any]]
 ) -> list[DeliveryRow]:
+    acknowledged = of_events(connection, {row[3] for row in found})
     made: dict[str, list[Attempt]] = {row[1]: [] for row in found}
     source = (
         "attempts WHERE delivery_id IN (SELECT value FROM json_each(?))"
@@ -79,7 +109,10 @@ def _with_attempts(
         made[delivery_id].append(_attempt(message))
     again = _replays_of(connection, [row[1] for row in found if row[_ROUND]])
     return [
-        replace(_delivery_row(row, made[row[1]]), replay_id=again.get((row[1], row[_ROUND])))
+        replace(
+            _delivery_row(row, made[row[1]], acknowledged[row[3]]),
+            replay_id=again.get((row[1], row[_ROUND])),
+        )
         for row in found
     ]
 
@@ -102,7 +135,9 @@ def _attempt(message: str) -> Attempt:
     return attempt
 
 
-def _delivery_row(row: Sequence[Any], attempts: Sequence[Attempt]) -> DeliveryRow:
+def _delivery_row(
+    row: Sequence[Any], attempts: Sequence[Attempt], acknowledged: Iterable[Sequence[Any]]
+) -> DeliveryRow:
     created_us, delivery_id, endpoint_id, event_id, event_type, status, *more = row
     next_us, in_round, sequence = more
     return DeliveryRow(
@@ -117,4 +152,5 @@ def _delivery_row(row: Sequence[Any], attempts: Sequence[Attempt]) -> DeliveryRo
         next_attempt_at=moment_of(next_us) if next_us is not None else None,
         round=in_round,
         attempts=tuple(attempts),
+        acknowledged=of_endpoint(acknowledged, endpoint_id),
     )

@@ -8,9 +8,10 @@ from datetime import datetime
 
 import orjson
 
+from connectors.history import acknowledging
 from connectors.history.projecting_replays import REPLAY_PROJECTIONS
 from connectors.history.rows import Row, Rows
-from connectors.history.sql import micros
+from connectors.history.sql import micros, whole_milliseconds
 from connectors.history.standing import standing_after, standing_at_start
 from streams.codecs import encode
 from streams.domain.delivery import DeliveryStatus
@@ -18,6 +19,7 @@ from streams.domain.ids import MerchantId, NoticeId
 from streams.domain.notification import Notification
 from streams.domain.settlement import Settlement
 from streams.happenings import (
+    AcknowledgementTaken,
     DeliveriesStarted,
     DeliveryAttempted,
     EndpointTold,
@@ -131,12 +133,6 @@ def _created_us(message: InvoiceChanged) -> int:
     return whole_milliseconds(moment)
 
 
-def whole_milliseconds(moment: datetime) -> int:
-    """Microseconds without the part below a millisecond, which an invoice does not show."""
-    stored_us = micros(moment)
-    return stored_us - stored_us % 1000
-
-
 def _repeated(rows: Rows, archived: Archived) -> None:
     message = archived.message
     assert isinstance(message, NoticeRepeated)
@@ -205,6 +201,14 @@ def _attempted(rows: Rows, archived: Archived) -> None:
     if message.attempt is not None:
         key = message.delivery_id, message.round, message.attempt.number
         rows.attempts.append((*key, _text(message)))
+    rows.acknowledgements.extend(acknowledging.by_answer(message))
+    rows.unacknowledged.extend(acknowledging.waits(message))
+
+
+def _acknowledged(rows: Rows, archived: Archived) -> None:
+    message = archived.message
+    assert isinstance(message, AcknowledgementTaken)
+    rows.acknowledgements.append(acknowledging.by_call(message))
 
 
 def _endpoint_told(rows: Rows, archived: Archived) -> None:
@@ -271,6 +275,7 @@ _PROJECTIONS: dict[type, Callable[[Rows, Archived], None]] = {
     DeliveriesStarted: _started,
     DeliveryAttempted: _attempted,
     EndpointTold: _endpoint_told,
+    AcknowledgementTaken: _acknowledged,
     Quarantined: _quarantined,
     **REPLAY_PROJECTIONS,
 }

@@ -28,6 +28,14 @@ _OLD_EVENTS = (
 )
 _OLD_REPLAYS = "replays WHERE status != 'running' AND finished_us < ?"
 _OLD_COMMANDS = "commands WHERE at_us < ?"
+_REMOVE_ACKNOWLEDGEMENTS = """
+DELETE FROM acknowledgements WHERE (event_id, endpoint_id) IN
+    (SELECT event_id, endpoint_id FROM acknowledgements WHERE at_us < ? LIMIT ?)
+"""
+_REMOVE_UNACKNOWLEDGED = """
+DELETE FROM unacknowledged WHERE (endpoint_id, made_us, delivery_id) IN
+    (SELECT endpoint_id, made_us, delivery_id FROM unacknowledged WHERE since_us < ? LIMIT ?)
+"""
 _REMOVE_REPEATS = """
 DELETE FROM repeats WHERE (notice_id, partition, "offset") IN
     (SELECT notice_id, partition, "offset" FROM repeats WHERE at_us < ? LIMIT ?)
@@ -57,7 +65,8 @@ def _step(connection: sqlite3.Connection, before_us: int) -> int:
     removed += _remove(connection, "replays", "replay_id", replays)
     commands = _names(connection, "request_id", _OLD_COMMANDS, before_us)
     removed += _remove(connection, "commands", "request_id", commands)
-    removed += connection.execute(_REMOVE_REPEATS, [before_us, ROWS_PER_STEP_MAX]).rowcount
+    for statement in (_REMOVE_REPEATS, _REMOVE_ACKNOWLEDGEMENTS, _REMOVE_UNACKNOWLEDGED):
+        removed += connection.execute(statement, [before_us, ROWS_PER_STEP_MAX]).rowcount
     return removed
 
 

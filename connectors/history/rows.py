@@ -22,6 +22,8 @@ class Rows:
     events: list[Row] = field(default_factory=list)
     deliveries: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
+    acknowledgements: list[Row] = field(default_factory=list)
+    unacknowledged: list[Row] = field(default_factory=list)
     quarantine: list[Row] = field(default_factory=list)
     rounds: list[Row] = field(default_factory=list)
     replays: list[Row] = field(default_factory=list)

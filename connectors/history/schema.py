@@ -174,6 +174,30 @@ CREATE INDEX deliveries_finished ON deliveries (changed_us)
     WHERE status IN ('delivered', 'failed', 'superseded');
 """
 
+# What waits for an acknowledgement goes with it; what nobody ever acknowledges goes by its age.
+_ACKNOWLEDGEMENTS = """
+CREATE TABLE acknowledgements (
+    event_id TEXT NOT NULL,
+    endpoint_id TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    made_by TEXT NOT NULL,
+    released_us INTEGER,
+    PRIMARY KEY (event_id, endpoint_id)
+) WITHOUT ROWID;
+CREATE INDEX acknowledgements_by_age ON acknowledgements (at_us);
+CREATE TABLE unacknowledged (
+    endpoint_id TEXT NOT NULL,
+    made_us INTEGER NOT NULL,
+    delivery_id TEXT NOT NULL,
+    merchant_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    since_us INTEGER NOT NULL,
+    PRIMARY KEY (endpoint_id, made_us, delivery_id)
+) WITHOUT ROWID;
+CREATE INDEX unacknowledged_by_event ON unacknowledged (event_id);
+CREATE INDEX unacknowledged_by_age ON unacknowledged (since_us);
+"""
+
 
 def _tallies() -> str:
     """Triggers that count in the statement that changes a row, so no code path can forget it."""
@@ -197,7 +221,7 @@ def _tallies() -> str:
     return "\n".join(statements)
 
 
-MIGRATIONS = (_TABLES + _tallies(), _SEQUENCES, REPLAYS)
+MIGRATIONS = (_TABLES + _tallies(), _SEQUENCES, REPLAYS, _ACKNOWLEDGEMENTS)
 """Each brings a file to the schema of its number, from 1 on, and is never changed afterwards."""
 SCHEMA_VERSION = len(MIGRATIONS)
 

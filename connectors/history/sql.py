@@ -27,6 +27,12 @@ def micros(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+def whole_milliseconds(moment: datetime) -> int:
+    """Microseconds without the part below a millisecond, which an invoice does not show."""
+    stored_us = micros(moment)
+    return stored_us - stored_us % 1000
+
+
 def moment_of(stored_us: int) -> datetime:
     """A stored time as an aware time in UTC."""
     return EPOCH + stored_us * MICROSECOND

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from connectors.history import (
+    acknowledgements,
     claims,
     counting,
     deliveries,
@@ -24,6 +25,7 @@ from connectors.history.sql import micros
 from connectors.history.threads import Readers, Writer, engine_errors
 from connectors.log.gate import Gate
 from streams.counts import Counts
+from streams.domain.acknowledging import Acknowledgement
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import (
     AccountId,
@@ -223,6 +225,32 @@ class SqliteHistory:
     ) -> Mapping[NotificationId, EventBody]:
         return await self._readers.read(
             partial(replays.event_bodies, merchant_id=merchant_id, event_ids=event_ids)
+        )
+
+    async def acknowledgement(
+        self, event_id: NotificationId, endpoint_id: EndpointId | None
+    ) -> Acknowledgement | None:
+        look = partial(acknowledgements.acknowledgement, event_id=event_id, endpoint_id=endpoint_id)
+        return await self._readers.read(look)
+
+    async def unacknowledged(
+        self,
+        merchant_id: MerchantId,
+        endpoint_id: EndpointId,
+        *,
+        before: datetime,
+        after: str | None,
+        limit: int,
+    ) -> tuple[Sequence[DeliveryRow], str | None]:
+        return await self._readers.read(
+            partial(
+                deliveries.unacknowledged,
+                merchant_id=merchant_id,
+                endpoint_id=endpoint_id,
+                before_us=micros(before),
+                after=after,
+                limit=limit,
+            )
         )
 
     async def unmatched(

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
+from connectors.history.acknowledgements import store_acknowledgements
 from connectors.history.projecting import project
 from connectors.history.replay_writes import store_replays
 from connectors.history.rows import Row
@@ -85,6 +86,7 @@ def store(connection: sqlite3.Connection, batches: Sequence[Sequence[Archived]])
     _store_events(connection, rows.events)
     _DELIVERIES.run(connection, rows.deliveries)
     _ATTEMPTS.run(connection, rows.attempts)
+    store_acknowledgements(connection, rows.unacknowledged, rows.acknowledgements)
     _QUARANTINE.run(connection, rows.quarantine)
     store_replays(connection, rows)
     _ARCHIVED.run(connection, rows.archived)

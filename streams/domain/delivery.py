@@ -22,6 +22,7 @@ RETRY_AFTER_SECONDS_MAX = 86_400
 OWN_RETRIES_MAX = 12
 OWN_RETRY_SECONDS_MAX = 86_400
 TIMEOUT_SECONDS_MAX = 30
+ACK_SECONDS_DEFAULT = 3_600
 ENDPOINTS_PER_MERCHANT_MAX = 50
 
 
@@ -76,6 +77,9 @@ class Endpoint:
     """The longest wait before each retry; empty is the standard schedule."""
     supersede: bool = False
     """Whether an undelivered state of an invoice is skipped for a newer one."""
+    ack_required: bool = False
+    """Whether a 2xx without an acknowledgement is told again after `ack_seconds`."""
+    ack_seconds: int = ACK_SECONDS_DEFAULT
     enabled_at: datetime | None = None
     """When a person last enabled it or gave it another URL; None is when it was made."""
     health: Health = field(default_factory=Health)
@@ -160,6 +164,8 @@ class Attempt:
     tls_ms: int | None = None
     first_byte_ms: int | None = None
     """From the connection until the head of the answer."""
+    released_at: datetime | None = None
+    """When the order was released, as the answer says: the business acknowledgement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +194,10 @@ class Delivery:
     """The key of the delivery that waits for this one."""
     replay_id: ReplayId | None = None
     """The replay that this round is of; a later round without one is a single resend."""
+    tellings: int = 0
+    """How often it was answered 2xx and nobody acknowledged it."""
+    acknowledged: bool = False
+    """Whether the merchant has acknowledged it already, so that any 2xx will do."""
 
     @property
     def key(self) -> str:
@@ -269,11 +279,9 @@ def after_attempt(
         step_seconds = _standard_step(attempts_made, elapsed)
     if step_seconds is None:
         return GivenUp()
-    wait_seconds = step_seconds * fraction
-    if attempt.retry_after_seconds is not None:
-        # The receiver knows best when it can take more, within a day.
-        asked = min(attempt.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
-        wait_seconds = max(wait_seconds, asked)
+    # The receiver knows best when it can take more, within a day.
+    asked = min(attempt.retry_after_seconds or 0, RETRY_AFTER_SECONDS_MAX)
+    wait_seconds = max(step_seconds * fraction, asked)
     ended_at = attempt.at + timedelta(milliseconds=attempt.duration_ms)
     return RetryAt(due_at=ended_at + timedelta(seconds=wait_seconds))
 

@@ -22,7 +22,7 @@ OF_ONE_THING = [route for route in OF_MERCHANTS if "{" in route.path]
 LISTS = [
     route
     for route in OF_MERCHANTS
-    if route.query and "after" in route.query.model_fields and "{" not in route.path
+    if route not in OF_ONE_THING and route.query and "after" in route.query.model_fields
 ]
 OF_THE_OPERATOR = [route for route in ROUTES if route.who is Who.ADMIN]
 
@@ -44,12 +44,12 @@ async def two_shops(directory: Path) -> AsyncIterator[tuple[Shop, dict[str, str]
             replay = await theirs.api.post(f"/v1/endpoints/{endpoint.json['id']}/replays", {})
         ids = {
             "invoice_id": invoice,
+            "replay_id": replay.json["id"],
             "endpoint_id": endpoint.json["id"],
             "event_id": (await theirs.get("/v1/events"))["data"][0]["id"],
             "delivery_id": (await theirs.get("/v1/deliveries"))["data"][0]["id"],
             "notice_id": unmatched.json["notice_id"],
             "account_id": theirs.account,
-            "replay_id": replay.json["id"],
         }
         mine = await open_shop(theirs.world, theirs.api)
         mine.account = theirs.account

@@ -11,6 +11,7 @@ import pytest
 from api.ports import ApiLimits
 from connectors.log.tail import LogTail
 from streams.codecs import encode
+from streams.domain.acknowledging import ack_seconds
 from streams.domain.delivery import Attempt
 from streams.domain.errors import Unavailable
 from streams.domain.ids import DeliveryId, MerchantId
@@ -48,6 +49,9 @@ async def attempted(shop: Shop, delivery_id: str, *, is_last: bool = False, **ch
         created_at=delivery.created_at,
         retry_seconds=(5,) if is_last else (),
         sequence=delivery.sequence,
+        event_id=delivery.notification_id,
+        tellings=delivery.tellings,
+        ack_seconds=ack_seconds(delivery, shop.world.lanes.endpoints[delivery.endpoint_id]),
     )
     record = Record(topic="notifications", key=shop.merchant.encode(), value=encode(made))
     await shop.world.log.append([record])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
 
-from connectors.webhooks import KEPT_BYTES_MAX
+from connectors.answering import KEPT_BYTES_MAX
+from connectors.webhooks import ANSWER_BYTES_MAX
 from streams.clock import system_clock
 from tests.functional.test_delivery_sender import (
     attempt_at,
@@ -129,3 +130,23 @@ async def test_an_answer_that_breaks_off_still_has_its_status() -> None:
         attempt = await send_once(url)
 
     assert attempt.status_code == 500
+
+
+async def test_an_answer_can_acknowledge_within_what_is_read_of_it_and_only_with_success() -> None:
+    released = '"released_at": "2026-11-24T10:15:00.5+09:00"}'
+    answers = [
+        (200, "{" + released),
+        (200, '{"x": "' + "x" * 2 * KEPT_BYTES_MAX + '", ' + released),
+        (200, '{"x": "' + "x" * ANSWER_BYTES_MAX + '", ' + released),
+        (500, "{" + released),
+    ]
+
+    async def handler(request: web.Request) -> web.Response:
+        status, text = answers.pop(0)
+        return web.Response(status=status, text=text)
+
+    async with receiver(handler) as url, sender() as webhooks:
+        found = [(await attempt_at(url, webhooks)).released_at for _ in list(answers)]
+
+    moment = datetime(2026, 11, 24, 1, 15, 0, 500_000, tzinfo=UTC)
+    assert found == [moment, moment, None, None]

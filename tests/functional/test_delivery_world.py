@@ -265,6 +265,7 @@ async def test_an_attempt_is_made_as_the_delivery_says_and_told_to_the_log() -> 
             endpoint_id=EndpointId("a"),
             created_at=START,
             retry_seconds=(60, 600),
+            event_id=NotificationId("evt_1"),
         )
     ]
     assert world.observed == [(delivery, attempt)]

@@ -158,7 +158,11 @@ async def test_the_replays_of_other_workers_are_left_to_them(tmp_path: Path) -> 
     assert (row.taken, row.resent) == ("", 0)
 
 
-async def test_an_invoice_is_replayed_in_its_order(tmp_path: Path) -> None:
+async def test_an_invoice_is_replayed_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a portion, and from one portion to the next."""
+    monkeypatch.setattr(replay_course, "RESENDS_PER_PORTION_MAX", 3)
     async with a_shop(tmp_path) as shop:
         path = replays_of(await told(shop, 2, types=["*"]))
         await failed(shop, 1, 2, 3, 4)

@@ -15,6 +15,7 @@ from streams.domain.notice import Notice, NoticeKind
 from streams.messages import (
     EndpointRemoved,
     EndpointSet,
+    EventAcknowledged,
     InvoiceRegistered,
     NoticeAssigned,
     NoticeReceived,
@@ -31,6 +32,8 @@ AMOUNT_YEN = 1_000
 POLICIES = (ReleasePolicy(), ReleasePolicy(release_on=ReleaseOn.CONFIRMED))
 EXTRAS = ("extra-1", "extra-2", "extra-3")
 """Endpoints that are removed again; the endpoint "main" stays."""
+ASKING = ("main", "extra-1")
+"""Endpoints that have to acknowledge."""
 UNKNOWN = "nobody's"
 """A reference that is never issued: what comes for it waits for a person."""
 
@@ -57,7 +60,7 @@ class Story:
             for payment in range(random.randint(1, 3)):
                 acts += self._payment(f"{terms.invoice_number}/{payment}", terms)
         acts += self._payment("lost/0", None) + self._payment("lost/1", None)
-        acts += [self.cancel] * 12 + [self.assign] * 4
+        acts += [self.cancel] * 12 + [self.assign] * 4 + [self.acknowledge] * 12
         acts += [act for merchant in MERCHANTS for act in self._endpoint_acts(merchant)]
         random.shuffle(acts)
         names = ["main", *EXTRAS]
@@ -137,6 +140,20 @@ class Story:
             )
             self.world.log.append([record(REFERENCES, reference_key(ACCOUNT, UNKNOWN), given)])
 
+    def acknowledge(self) -> None:
+        """A shop calls for something that it was told lately."""
+        if self.world.received:
+            told = self.world.random.choice(self.world.received[-10:])
+            whole = told.created_at.microsecond // 1_000 * 1_000
+            said = EventAcknowledged(
+                merchant_id=told.merchant_id,
+                event_id=told.notification_id,
+                told_at=told.created_at.replace(microsecond=whole),
+                at=self.world.now,
+                endpoint_id=self.world.random.choice([None, told.endpoint_id]),
+            )
+            self.world.log.append([record(NOTIFICATIONS, told.merchant_id, said)])
+
     def set_endpoint(
         self,
         merchant: MerchantId,
@@ -153,7 +170,9 @@ class Story:
             status=status,
             created_at=self.world.now,
         )
-        endpoint = replace(endpoint, supersede=name in EXTRAS)
+        endpoint = replace(
+            endpoint, supersede=name in EXTRAS, ack_required=name in ASKING, ack_seconds=600
+        )
         said = EndpointSet(endpoint=endpoint)
         self.world.log.append([record(NOTIFICATIONS, merchant, said)])
 

@@ -18,6 +18,7 @@ from streams.codecs import (
     decode_invoice,
     decode_reference_row,
 )
+from streams.domain.acknowledging import ack_seconds
 from streams.domain.delivery import Attempt, Delivery
 from streams.domain.ids import InvoiceId, MerchantId
 from streams.domain.invoice import state_of
@@ -34,6 +35,8 @@ CRASHES_PER_TURN = (0.001, 0.01, 0.04)
 CRASHES_AFTER_SENDING = 0.1
 CLOCKS_DIFFER_BY_SECONDS = 600
 SECONDS_PER_TURN_MAX = 30
+RELEASED_AT_ONCE = 0.2
+"""How many answers acknowledge."""
 A_LONG_TIME = timedelta(days=30)
 """Every deadline has passed by then."""
 ANSWERS = (200, 200, 200, 500, 500, 503, None, None, 410)
@@ -112,6 +115,7 @@ class World:
     def settle_down(self) -> None:
         """No more crashes, everyone answers: let everything come to rest, however long it takes."""
         self.is_unwell = False
+        self.now += timedelta(microseconds=1)  # no attempt is at the time of the last failure
         while self._work():
             pass
         self.now += A_LONG_TIME
@@ -156,8 +160,13 @@ class World:
         return True
 
     def _made(self, delivery: Delivery, code: int | None) -> AttemptMade:
+        is_released = code == 200 and self.random.random() < RELEASED_AT_ONCE
         attempt = Attempt(
-            number=delivery.attempts + 1, at=self.now, duration_ms=1, status_code=code
+            number=delivery.attempts + 1,
+            at=self.now,
+            duration_ms=1,
+            status_code=code,
+            released_at=self.now if is_released else None,
         )
         return AttemptMade(
             merchant_id=delivery.merchant_id,
@@ -169,6 +178,9 @@ class World:
             endpoint_id=delivery.endpoint_id,
             created_at=delivery.created_at,
             sequence=delivery.sequence,
+            event_id=delivery.notification_id,
+            tellings=delivery.tellings,
+            ack_seconds=ack_seconds(delivery, self.lanes.endpoints[delivery.endpoint_id]),
         )
 
     def _offer_again(self) -> None:

@@ -25,6 +25,7 @@ from tests.message_builders import (
     a_notice_accepted,
     a_notice_held,
     a_quarantined,
+    an_acknowledgement_taken,
     an_endpoint_told,
     an_invoice_changed,
 )
@@ -60,6 +61,7 @@ REPLAY_OVER = ReplayEnded(
         (a_delivery_attempted(), set()),
         (a_delivery_attempted(number_of_round=1), {a_delivery().delivery_id}),
         (an_endpoint_told(), {MERCHANT}),
+        (an_acknowledgement_taken(), {a_delivery().notification_id}),
         (a_notice_accepted(), set()),
         (a_quarantined(), set()),
         (REPLAY_BEGUN, {"rpl_1"}),

@@ -23,9 +23,11 @@ from streams.domain.delivery import (
     RetryAt,
     Verdict,
     after_attempt,
+    delivery_key,
     wants,
 )
-from tests.builders import NOW, an_attempt
+from streams.domain.ids import DeliveryId
+from tests.builders import ENDPOINT, NOW, an_attempt
 
 STEPS = len(RETRY_STEPS_SECONDS)
 MOMENT = timedelta(microseconds=1)
@@ -199,3 +201,14 @@ def test_any_schedule_ends_and_never_waits_longer_than_its_step(
         assert made == len(own) + 1
     else:
         assert made == ATTEMPTS_MAX or (made >= STEPS and at - NOW >= RETRY_SPAN_MIN)
+
+
+def test_the_key_of_a_delivery_is_found_by_its_time_in_whole_milliseconds() -> None:
+    """A webhook's body has no more of it, and an acknowledgement knows no more."""
+    for millisecond in range(1_000):
+        whole = NOW.replace(microsecond=millisecond * 1_000)
+        keys = {
+            delivery_key(ENDPOINT, whole + timedelta(microseconds=rest), DeliveryId("dlv_1"))
+            for rest in (0, 1, 999)
+        }
+        assert len(keys) == 1

@@ -12,12 +12,13 @@ import pytest
 from connectors.history.sqlite import SqliteHistory
 from streams.domain.delivery import DeliveryStatus
 from streams.happenings import NoticeRepeated
-from tests.builders import MERCHANT, NOW, a_delivery, a_notice, a_notification
+from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notice, a_notification
 from tests.history_engines import archived
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
     a_notice_accepted,
+    an_acknowledgement_taken,
     an_invoice_changed,
 )
 
@@ -90,3 +91,29 @@ async def test_numbers_expire_with_their_deliveries(history: SqliteHistory) -> N
     left = await history.sequence_range(MERCHANT, endpoint_id, first=1, last=9, limit=9)
     assert [row.sequence for row in left] == [3]
     assert await history.last_sequence(MERCHANT, endpoint_id) == 3
+
+
+async def test_acknowledgements_and_what_waits_for_them_expire(history: SqliteHistory) -> None:
+    acknowledged, waits = a_delivery(), a_delivery(notification=a_notification(cause="waits"))
+    told = [
+        a_delivery_attempted(delivery=each, says_all=True, is_unacknowledged=True)
+        for each in (acknowledged, waits)
+    ]
+    again = a_delivery_attempted(
+        delivery=waits, status=DeliveryStatus.RETRYING, number_of_round=1, says_all=True
+    )
+    started = a_deliveries_started(deliveries=(acknowledged, waits))
+    taken = an_acknowledgement_taken(delivery=acknowledged)
+    await history.store(archived(started, *told, again, taken))
+    assert await unacknowledged(history) == [waits.delivery_id]
+
+    await history.expire(LATER)
+
+    assert await unacknowledged(history) == []
+    assert await history.delivery(MERCHANT, waits.delivery_id) is not None
+    assert await history.acknowledgement(acknowledged.notification_id, None) is None
+
+
+async def unacknowledged(history: SqliteHistory) -> list[str]:
+    rows, _ = await history.unacknowledged(MERCHANT, ENDPOINT, before=LATER, after=None, limit=9)
+    return [row.delivery_id for row in rows]

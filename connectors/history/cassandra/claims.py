@@ -19,7 +19,7 @@ from typing import Any
 
 from connectors.history.cassandra.session import Session, Undecided
 from connectors.history.claims import Registration
-from connectors.history.projecting import whole_milliseconds
+from connectors.history.sql import whole_milliseconds
 from streams.codecs import decode_terms
 from streams.domain.errors import Conflict, Unavailable
 from streams.domain.ids import AccountId, InvoiceId

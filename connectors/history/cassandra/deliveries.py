@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
+from connectors.history.acknowledging import of_endpoint
+from connectors.history.cassandra.acknowledgements import LIST, of_events
 from connectors.history.cassandra.bridge import Rows
 from connectors.history.cassandra.replays import replays_of
 from connectors.history.cassandra.session import Session
@@ -13,7 +16,7 @@ from connectors.history.cassandra.walking import Listing, page
 from connectors.history.cursors import cursor_of, time_and_id_in
 from connectors.history.kept import kept_message
 from connectors.history.sql import moment_of
-from streams.domain.delivery import Attempt, DeliveryStatus
+from streams.domain.delivery import SUCCESS, Attempt, DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
 from streams.happenings import DeliveryAttempted
 from streams.ports import DeliveryRow
@@ -24,6 +27,13 @@ LISTING = Listing(
     owner="merchant_id",
     keys=("created_us", "delivery_id"),
     newest_first=True,
+)
+_WAITING = Listing(
+    kind=LIST,
+    table="unacknowledged_by_day",
+    owner="endpoint_id",
+    keys=("made_us", "delivery_id"),
+    newest_first=False,
 )
 _DELIVERY = (
     "SELECT delivery_id, merchant_id, started, created_us, endpoint_id, event_id, event_type,"
@@ -83,6 +93,40 @@ async def deliveries(
     return rows[:limit], rows[limit - 1].cursor if more else None
 
 
+async def unacknowledged(
+    session: Session,
+    merchant_id: MerchantId,
+    endpoint_id: EndpointId,
+    *,
+    before: datetime,
+    after: str | None,
+    limit: int,
+) -> tuple[list[DeliveryRow], str | None]:
+    """What waits for an acknowledgement since before a time, the earliest made first."""
+
+    async def shape(keys: Rows) -> list[DeliveryRow | None]:
+        found = await _rows(session, [delivery_id for _, delivery_id in keys])
+        return [
+            row[1]
+            if row is not None
+            and row[0] == merchant_id
+            and row[1].acknowledged is None
+            and _delivered_at(row[1]) < before
+            else None
+            for row in found
+        ]
+
+    return await page(session, _WAITING, endpoint_id, {}, after=after, limit=limit, shape=shape)
+
+
+def _delivered_at(row: DeliveryRow) -> datetime:
+    """When it was first answered 2xx; of one whose attempts are kept no longer, long ago."""
+    return min(
+        (attempt.at for attempt in row.attempts if attempt.status_code in SUCCESS),
+        default=row.created_at,
+    )
+
+
 async def _rows(
     session: Session, delivery_ids: Sequence[str]
 ) -> list[tuple[str, DeliveryRow] | None]:
@@ -91,21 +135,24 @@ async def _rows(
     # A partition each, whose rows come in their order.
     made = await session.many((_ATTEMPTS, (each,)) for each in delivery_ids)
     again = await replays_of(session, [each for each, row in found.items() if row[_ROUND]])
+    known = [each for each in delivery_ids if each in found and found[each][2]]
+    answers = await of_events(session, [found[each][5] for each in known])
+    acknowledged = dict(zip(known, answers, strict=True))
     return [
         (
             found[each][1],
             replace(
-                _delivery_row(found[each], attempts),
+                _delivery_row(found[each], attempts, acknowledged[each]),
                 replay_id=again.get((each, found[each][_ROUND])),
             ),
         )
-        if each in found and found[each][2]
+        if each in acknowledged
         else None
         for each, attempts in zip(delivery_ids, made, strict=True)
     ]
 
 
-def _delivery_row(row: Sequence[Any], attempts: Rows) -> DeliveryRow:
+def _delivery_row(row: Sequence[Any], attempts: Rows, acknowledged: Rows) -> DeliveryRow:
     delivery_id, _, _, created_us, endpoint_id, event_id, event_type, status, *more = row
     next_us, round_, sequence = more
     return DeliveryRow(
@@ -120,6 +167,7 @@ def _delivery_row(row: Sequence[Any], attempts: Rows) -> DeliveryRow:
         next_attempt_at=moment_of(next_us) if next_us else None,
         round=round_,
         attempts=tuple(_attempt(message) for (message,) in attempts),
+        acknowledged=of_endpoint(acknowledged, endpoint_id),
     )
 
 

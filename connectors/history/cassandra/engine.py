@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from connectors.history.cassandra import (
+    acknowledgements,
     claims,
     counting,
     deliveries,
@@ -29,6 +30,7 @@ from connectors.history.claims import registration_of
 from connectors.history.migration import Migration
 from connectors.history.sql import micros
 from streams.counts import Counts
+from streams.domain.acknowledging import Acknowledgement
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import (
     AccountId,
@@ -197,6 +199,24 @@ class CassandraHistory:
         self, merchant_id: MerchantId, event_ids: Sequence[NotificationId]
     ) -> Mapping[NotificationId, EventBody]:
         return await feed.event_bodies(self._session, merchant_id, event_ids)
+
+    async def acknowledgement(
+        self, event_id: NotificationId, endpoint_id: EndpointId | None
+    ) -> Acknowledgement | None:
+        return await acknowledgements.acknowledgement(self._session, event_id, endpoint_id)
+
+    async def unacknowledged(
+        self,
+        merchant_id: MerchantId,
+        endpoint_id: EndpointId,
+        *,
+        before: datetime,
+        after: str | None,
+        limit: int,
+    ) -> tuple[Sequence[DeliveryRow], str | None]:
+        return await deliveries.unacknowledged(
+            self._session, merchant_id, endpoint_id, before=before, after=after, limit=limit
+        )
 
     async def unmatched(
         self, merchant_id: MerchantId, *, after: str | None, limit: int

@@ -23,6 +23,7 @@ KEY_COLUMNS = {
     "deliveries_by_event": 2,
     "deliveries_by_sequence": 3,
     "replays_by_endpoint": 2,
+    "unacknowledged_by_day": 2,
     "events": 2,
     "stretches": 2,
     "archived": 2,

@@ -25,6 +25,7 @@ TRIES_MAX = 600
 WITH_RETENTION = (
     *("commands", "repeats", "events", "event_places", "attempts"),
     *("deliveries_by_sequence", "replays", "replays_by_endpoint", "delivery_rounds"),
+    *("acknowledgements", "unacknowledged_by_day"),
 )
 """The tables whose rows need no other reason to go than their age."""
 

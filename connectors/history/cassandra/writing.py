@@ -8,6 +8,10 @@ from collections.abc import Iterator, Sequence
 from cassandra.query import UNSET_VALUE  # type: ignore[import-untyped]  # no type hints
 
 from connectors.history.cassandra import times
+from connectors.history.cassandra.acknowledgements import (
+    acknowledgement_removals,
+    acknowledgement_writes,
+)
 from connectors.history.cassandra.feed import feed_writes
 from connectors.history.cassandra.grouping import by_partition
 from connectors.history.cassandra.known import Delivery, standings
@@ -115,6 +119,7 @@ async def store(session: Session, stretches: Stretches, batch: Sequence[Archived
     writes += _delivery_writes(deliveries, wanted)
     writes += await feed_writes(session, events, wanted)
     await session.together(by_partition(stretches.missing(wanted) + writes))
+    await session.many(acknowledgement_removals(batch))
     stretches.written(wanted)
     await session.many(removal for _, rows in each for removal in replay_removals(rows))
     await session.many(_ends(events))
@@ -169,6 +174,7 @@ def _writes(archived: Archived, rows: Rows, wanted: set[tuple[str, str, int]]) -
         wanted.add(("", "quarantine", day))
         yield _QUARANTINED, (quarantine_id, notice_id, at_us, message, first)
         yield _QUARANTINED_BY_DAY, (day, at_us, quarantine_id, first)
+    yield from acknowledgement_writes(rows, first, wanted)
 
 
 def _notice(row: Row) -> Request:
