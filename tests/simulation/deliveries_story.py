@@ -14,7 +14,7 @@ import orjson
 
 from agents.lane import Limits
 from agents.step import record
-from streams.domain.delivery import Delivery, Endpoint, EndpointStatus
+from streams.domain.delivery import Endpoint, EndpointStatus
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, NotificationId
 from streams.domain.ids import delivery_id as delivery_id_of
 from streams.domain.notification import Notification, NotificationType, Told
@@ -128,7 +128,7 @@ class DeliveriesStory:
             partial(self.set_clock, h) for h in random.sample([-1, 0, 1], random.randint(0, 3))
         ]
         acts += [self.switch] * random.randint(0, 3)
-        acts += [self.resend] * random.randint(0, 3)
+        acts += [self.resend] * random.randint(0, 4)
         acts += [self.crash] * random.choice([0, 0, 1, 3, 6])
         acts += [self.stop] * random.randint(0, 1)
         return acts
@@ -214,10 +214,11 @@ class DeliveriesStory:
         self._loop.call_later(self._random.uniform(0, HOUR_SECONDS / 2), self._set, back)
 
     def resend(self) -> None:
-        """A person wants a delivery made once more."""
+        """A person wants a delivery made once more, at best one that is under way."""
         rows = self.world.rows_pending()
+        under_way = self.world.network.ids_under_way()
         if rows:
-            row: Delivery = self._random.choice(rows)
+            row = self._random.choice([r for r in rows if r.delivery_id in under_way] or rows)
             again = replace(
                 row,
                 round=row.round + 1,

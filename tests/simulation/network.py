@@ -106,6 +106,9 @@ class Network:
         self.is_well = False
         """Whether everybody answers well from now on."""
 
+    def ids_under_way(self) -> set[DeliveryId]:
+        return {one.delivery_id for found in self.under_way.values() for one in found}
+
     def arrives(self, *, target: Target, webhook_id: str, body: bytes, number: int) -> Request:
         """A request begins."""
         endpoint_id = EndpointId(target.url.split("/")[2])
