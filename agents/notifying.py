@@ -251,7 +251,7 @@ class _Notifier:
             )
             for row in rows
         ]
-        if len(rows) == DROPS_PER_STEP_MAX:
+        if rows:
             # Read when these are gone: the same again, for the rest.
             records.append(record(NOTIFICATIONS, message.merchant_id, message))
             return Result(records=tuple(records), outcome="endpoint_emptied", facts=facts)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it shi
 
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.reaching import reached
+from connectors.kafka.topics import RECORD_BYTES_MAX
 from connectors.kafka.unit import outgoing_of, place_of
 from streams.domain.errors import Unavailable
 from streams.ports import Place, Record
@@ -66,7 +67,10 @@ class KafkaAppender:
                 if self._producer is None:
                     connection = await reached(self._connection)
                     producer = AIOKafkaProducer(
-                        **connection.client_options(), acks="all", enable_idempotence=True
+                        **connection.client_options(),
+                        acks="all",
+                        enable_idempotence=True,
+                        max_request_size=RECORD_BYTES_MAX,
                     )
                     try:
                         await producer.start()

@@ -28,10 +28,15 @@ MIN_IN_SYNC = 2
 """With three replicas one broker may fail, and what was acknowledged still stands on two."""
 USABLE_SECONDS_MAX = 30.0
 USABLE_PAUSE_SECONDS = 0.05
+RECORD_BYTES_MAX = 8 * 1024 * 1024
+"""Kafka's own limit is one: an invoice with a hundred payments and long names, told of in several
+notifications, goes beyond it as one record."""
+BATCH_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024
 COMPARED = ("cleanup.policy", "min.insync.replicas", "message.timestamp.type")
 """What loses or reorders money when it differs."""
-KEPT = ("retention.ms", "retention.bytes", "delete.retention.ms")
-"""How long records stay. More than planned loses nothing; less loses what was not read in time."""
+KEPT = ("retention.ms", "retention.bytes", "delete.retention.ms", "max.message.bytes")
+"""How long records stay, and how large one may be. More than planned loses nothing; less loses what
+was not read in time, or stops the stage that has to write it."""
 FOR_EVER = -1
 SET_FOR_THE_TOPIC = 1
 """Where Kafka says that a value comes from: not from a default."""
@@ -54,6 +59,7 @@ class TopicPlan:
             "cleanup.policy": "compact" if self.compacted else "delete",
             "min.insync.replicas": str(min(MIN_IN_SYNC, self.replication)),
             "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(BATCH_BYTES_MAX),
             **self._kept(),
         }
 
@@ -68,7 +74,7 @@ class TopicPlan:
 
 
 class Kept(NamedTuple):
-    """A setting by which records stay shorter or longer than planned."""
+    """A setting by which records stay shorter or longer, or may be smaller, than planned."""
 
     topic: str
     key: str

@@ -79,12 +79,14 @@ def test_what_is_pending_for_a_removed_endpoint_is_dropped_and_nothing_else() ->
 
     assert desk.endpoints == {KEY: (other,)}
     assert desk.lanes.endpoints == {OTHER: other}
-    assert messages(result.records) == [DROPPED]
-    assert [record.topic for record in result.records] == ["notifications", "directory"]
+    # What is removed is asked for once more, as a table may leave out what is under way.
+    assert messages(result.records) == [DROPPED, REMOVED]
 
 
 def test_what_was_known_of_a_removed_endpoint_leaves_the_directory(desk: Desk) -> None:
-    gone = desk.read(REMOVED).records[-1]
+    desk.read(REMOVED)
+    desk.read(DROPPED)
+    (gone,) = desk.read(REMOVED).records
 
     assert (gone.topic, gone.key, gone.value) == ("directory", b"ep_test:health", b"")
 
