@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -21,14 +21,32 @@ CLOCK_EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 CLOCK_BEHIND_SECONDS_MAX = 5.0
 
 
+STANDS_ON = {
+    **{name: {"data"} for name in ("data", "disk", "keys", "clock")},
+    "port": {"data", "host", "port"},
+    **{name: {"data", "broker"} for name in ("log", "topics")},
+    "history": {"data", "history"},
+    "cache": {"data", "cache"},
+}
+"""The settings without which a check would try something that nobody asked for."""
+
+
 def _nobody(finding: Finding) -> None:
     """Who is told of each finding unless somebody wants to know before the last one."""
 
 
 async def check(
-    settings: Settings, *, clock: Clock = system_clock, tell: Callable[[Finding], None] = _nobody
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    tell: Callable[[Finding], None] = _nobody,
+    unread: Iterable[str] = (),
 ) -> list[Finding]:
-    """Every check, whatever the others found; `tell` hears each finding as soon as it is made."""
+    """Every check, whatever the others found; `tell` hears each finding as soon as it is made.
+
+    What stands on `unread` settings is left out: somebody has told of them already.
+    """
+    missing = {"broker" if name.startswith("kafka_") else name for name in unread}
     parts: dict[str, Part] = {
         "data": _data,
         "disk": _disk,
@@ -39,6 +57,8 @@ async def check(
     }
     findings: dict[tuple[bool, str], Finding] = {}
     for name, part in parts.items():
+        if missing & STANDS_ON[name]:
+            continue
         for finding in await tried(name, part, settings):
             # Topics of a Kafka that cannot be used are no second fault.
             if (known := (finding.is_fault, finding.sentence)) not in findings:

@@ -152,6 +152,8 @@ def check(given: argparse.Namespace) -> int:
         findings = faults_of(error)
         for finding in findings:
             tell(finding)
+        if (others := error.others) is not None:
+            findings += asyncio.run(find_faults(others, tell=tell, unread=error.unread))
     faults = sum(finding.is_fault for finding in findings)
     told = f"faults: {faults}" if faults else "everything is in order"
     _show(given, [asdict(finding) for finding in findings], [told])

@@ -25,15 +25,15 @@ REDIS_DATABASE_MAX = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """A store that a URL names; `later` are schemes of other editions."""
+    """A store in a file that a URL names; `otherwise` is what the setting may be beside it."""
 
     scheme: str
-    later: tuple[str, ...]
+    otherwise: str
 
 
-LOG = Engine(scheme="sqlitelog://", later=())
-HISTORY = Engine(scheme="sqlite://", later=())
-CACHE = Engine(scheme="sqlite://", later=())
+LOG = Engine(scheme="sqlitelog://", otherwise="kafka://HOST:PORT")
+HISTORY = Engine(scheme="sqlite://", otherwise="cassandra://HOST:PORT/KEYSPACE")
+CACHE = Engine(scheme="sqlite://", otherwise="redis://HOST:PORT")
 IN_MEMORY = "memory://"
 REDIS_SCHEMES = ("redis://", "rediss://")
 
@@ -119,12 +119,9 @@ def engine(kind: Engine) -> Parse:
     """The URL of an engine: its scheme and a path."""
 
     def parse(given: str) -> str:
-        for scheme in kind.later:
-            if given.startswith(scheme):
-                raise ValueError(f"{scheme} is not built into this version; use {kind.scheme}PATH")
         path = given.removeprefix(kind.scheme)
         if path == given or not path.strip("/") or path.endswith("/"):
-            raise ValueError(f"must be {kind.scheme}PATH, the path of a file")
+            raise ValueError(f"must be {kind.scheme}PATH, the path of a file, or {kind.otherwise}")
         if not is_plain(path):
             raise ValueError("the path must not contain ?, # or %")
         return given

@@ -46,13 +46,19 @@ LATER = {"KESHIKOMI_OTLP_ENDPOINT": "OpenTelemetry export is not built into this
 
 
 class BadSettings(KeshikomiError):
-    """Settings that cannot be used; `faults` names every one of them."""
+    """Settings that cannot be used; `faults` names them all, `others` has defaults for `unread`."""
 
     code = "bad_settings"
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        faults: tuple[str, ...],
+        *,
+        others: Settings | None = None,
+        unread: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__("\n".join(faults))
-        self.faults = faults
+        self.faults, self.others, self.unread = faults, others, unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +220,7 @@ def read(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Set
     """Read every setting or raise `BadSettings` with all faults; an empty variable is unset."""
     faults = list(_strangers(environment))
     values: dict[str, object] = {}
+    unread: set[str] = set()
     for item in fields(Settings):
         flag = flags.get(item.name)
         given = environment.get(name_of(item), "") if flag is None else flag
@@ -225,10 +232,11 @@ def read(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Set
         except ValueError as error:
             shown = "" if item.metadata["secret"] or "://" in given else f"{given!r} "
             faults.append(f"{source}: {shown}{error}")
+            unread.add(item.name)
     settings = Settings(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
     faults += _contradictions(settings)
     if faults:
-        raise BadSettings(tuple(faults))
+        raise BadSettings(tuple(faults), others=settings, unread=frozenset(unread))
     return settings
 
 

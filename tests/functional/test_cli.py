@@ -103,6 +103,23 @@ def test_a_check_tells_bad_settings_as_faults(
     assert "faults: 2" in capsys.readouterr().out
 
 
+def test_bad_settings_hide_no_fault_of_an_engine_and_what_they_name_is_not_tried(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KESHIKOMI_PORT", "x")
+    monkeypatch.setenv("KESHIKOMI_HISTORY", "somewhere://x")
+    monkeypatch.setattr(check, "DISK_FREE_BYTES_MIN", 2**80)
+
+    assert main(["check"]) == 1
+
+    out = capsys.readouterr().out
+    names = [line.partition(":")[0].split()[-1] for line in out.splitlines()]
+    assert out.count("FAULT settings") == 2
+    assert "FAULT disk" in out
+    assert {"log", "cache"} <= set(names)
+    assert {"port", "history"} & set(names) == set()
+
+
 def test_a_damaged_log_is_a_fault(data: Path, capsys: Output) -> None:
     with_keys(Settings(data=data))
     (data / "log.db").write_bytes(b"this is no database" * 100)
