@@ -27,22 +27,22 @@ class Scale:
 
 SHORT = Scale(
     kills=5,
-    killing_seconds=12,
-    life_seconds_max=4,
+    killing_seconds=20,  # a worker lives for a second and needs some two to come back
+    life_seconds_max=2,
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
     sides_down=10,
     after=4,
-    load_seconds=63,
+    load_seconds=71,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
-    killing_seconds=60,
-    life_seconds_max=6,
+    killing_seconds=100,
+    life_seconds_max=3,
     broker_down=10,
     broker_frozen=30,
     sides_down=60,
     after=6,
-    load_seconds=188,
+    load_seconds=228,
 )
 SCALE = AS_IN_THE_DOCS if os.environ.get("FAULTS") == "full" else SHORT
