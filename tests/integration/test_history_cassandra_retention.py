@@ -23,6 +23,7 @@ from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
     a_notice_accepted,
+    an_acknowledgement_taken,
     an_invoice_changed,
 )
 
@@ -58,7 +59,10 @@ def all_that_was_said() -> list[Archived]:
         an_invoice_changed(notice=notice, notifications=(told,), request_id="req_1"),
         NoticeRepeated(merchant_id=MERCHANT, notice_id=notice.notice_id, at=NOW),
         a_deliveries_started(deliveries=(delivery,)),
-        a_delivery_attempted(delivery=delivery, attempt=an_attempt()),
+        a_delivery_attempted(
+            delivery=delivery, attempt=an_attempt(), says_all=True, is_unacknowledged=True
+        ),
+        an_acknowledgement_taken(delivery=a_delivery(notification=a_notification(cause="another"))),
         ReplayRequested(
             merchant_id=MERCHANT,
             replay_id=REPLAY,
