@@ -37,6 +37,10 @@ FINISH_SECONDS_MAX = 3.0
 """How long writing history may hold up a rebalance or the end: all of its group wait meanwhile."""
 
 
+COMMIT_SECONDS_MAX = 30.0
+"""aiokafka may wait for ever after a broker's death, for a lock that nobody holds any more."""
+
+
 class Unfinished(Exception):
     """What is under way has not ended within `FINISH_SECONDS_MAX`."""
 
@@ -48,6 +52,15 @@ class Thread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # Faust gives it no argument
         return consumer
+
+    async def _commit(self, offsets: Any) -> bool:
+        """Whether it was done; one that has no end is given up, and the next one finds the gap."""
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                return bool(await super()._commit(offsets))
+        except TimeoutError:
+            logger.warning("a commit had no answer within %g s", COMMIT_SECONDS_MAX)
+            return False
 
 
 class Consumer(driver.Consumer):

@@ -68,8 +68,9 @@ OF_KAFKA = (
         ours=kafka_consumer.Thread,
         theirs=driver.AIOKafkaConsumerThread,
         why="whether the group has expelled this worker: the way to the client's coordinator; and "
-        "how the client is made",
+        "how the client is made, and commits",
         names={
+            "_commit": "async (self, offsets)",
             "_create_worker_consumer": "(self, transport)",
             "_ensure_consumer": "(self)",
         },

@@ -283,3 +283,16 @@ async def test_a_step_with_outputs_is_waited_for_however_long_it_takes(
 
     await asyncio.wait([ending], timeout=WAIT_SECONDS_MAX)
     assert world.consumer._acked[WORK] == [5]  # noqa: SLF001  # as above
+
+
+async def test_a_commit_without_an_end_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits_for_ever(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_commit", waits_for_ever)
+    monkeypatch.setattr("connectors.kafka.consumer.COMMIT_SECONDS_MAX", 0.01)
+
+    assert await world.consumer._thread._commit({}) is False  # noqa: SLF001  # no broker
