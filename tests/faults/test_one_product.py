@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.no_cover,
     pytest.mark.timeout(600),
+    pytest.mark.allows_errors,  # our own clients of a broker that is gone call that one
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
