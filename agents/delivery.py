@@ -46,7 +46,7 @@ class DeliveryLanes:
         self._lanes: dict[EndpointId, Lane] = {}
         self._held = Holding(self._limits, clock, outside.monotonic)
         self._later = Later(outside.monotonic, self._is_due)
-        self._sweeper = Sweeper(pending, clock, outside.monotonic, self._held, self._found)
+        self._sweeper = Sweeper(pending, outside.monotonic, self._held, self._found)
         self._flights = Flights(
             outside,
             slow_seconds=self._limits.slow_seconds,

@@ -76,7 +76,7 @@ class Holding:
         `known` is the entry of the same delivery in an older version. How long it waits is fixed
         here: a clock that is set makes it come neither early nor late.
         """
-        wait_seconds, now = self._wait_seconds(delivery, known), self._monotonic()
+        wait_seconds, now = self.wait_seconds(delivery, known), self._monotonic()
         entry = Entry(delivery, lane, due=now + wait_seconds)
         if wait_seconds > 0:
             entry.window = Window.LATER
@@ -88,7 +88,8 @@ class Holding:
         self.add(entry)
         return entry
 
-    def _wait_seconds(self, delivery: Delivery, known: Entry | None) -> float:
+    def wait_seconds(self, delivery: Delivery, known: Entry | None = None) -> float:
+        """How long it is until a delivery is due; not more than 0 when it may go at once."""
         if not waits_for_its_time(delivery):
             return 0.0  # nothing to wait for, whatever clock the log was written by
         if known is not None and known.tried is not None:

@@ -245,20 +245,16 @@ class _Notifier:
         self._lanes.remove_endpoint(message.endpoint_id)
         facts = {"merchant_id": message.merchant_id, "endpoint_id": message.endpoint_id}
         rows = self._pending.of(message.endpoint_id, limit=DROPS_PER_STEP_MAX)
-        records = [
-            record(
-                NOTIFICATIONS, row.merchant_id, drop(row, message.at, DropReason.ENDPOINT_REMOVED)
-            )
-            for row in rows
-        ]
         if rows:
-            # Read when these are gone: the same again, for the rest.
-            records.append(record(NOTIFICATIONS, message.merchant_id, message))
-            return Result(records=tuple(records), outcome="endpoint_emptied", facts=facts)
+            drops = (drop(row, message.at, DropReason.ENDPOINT_REMOVED) for row in rows)
+            # Read when these are gone, the message says the same again for the rest.
+            said = (*drops, message)
+            records = tuple(record(NOTIFICATIONS, message.merchant_id, each) for each in said)
+            return Result(records=records, outcome="endpoint_emptied", facts=facts)
         self._pending.forget_counter(message.endpoint_id)
         # The API removes what it wrote; this is the one row of the directory that we write.
         gone = Record(topic=DIRECTORY.name, key=health_key(message.endpoint_id).encode(), value=b"")
-        return Result(records=(*records, gone), outcome="endpoint_removed", facts=facts)
+        return Result(records=(gone,), outcome="endpoint_removed", facts=facts)
 
     def dropped(self, message: DeliveryDropped) -> Result:
         """A delivery that is not worth making, or can not be made any more, ends visibly."""

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from agents.holding import Holding
 from agents.lane import Lane, Window
 from agents.later import CallLater, Timer
-from streams.clock import Clock
-from streams.domain.acknowledging import waits_for_its_time
 from streams.domain.delivery import Delivery
 from tables.pending import Pending
 
@@ -25,12 +23,11 @@ class Sweeper:
     def __init__(
         self,
         pending: Pending,
-        clock: Clock,
         monotonic: Callable[[], float],
         held: Holding,
         found: Callable[[Lane, Delivery], None],
     ) -> None:
-        self._pending, self._clock, self._monotonic = pending, clock, monotonic
+        self._pending, self._monotonic = pending, monotonic
         self._held, self._found = held, found
         self._listed: deque[Lane] = deque()
         self._call_later: CallLater | None = None
@@ -94,8 +91,7 @@ class Sweeper:
         sweep, found = lane.sweep, 0
         if not sweep.cursor:
             sweep.begin()
-        now, wall = self._monotonic(), self._clock()
-        endpoint_id = lane.endpoint.endpoint_id
+        now, endpoint_id = self._monotonic(), lane.endpoint.endpoint_id
         rows = self._pending.of(endpoint_id, after=sweep.cursor, limit=PIECE_ROWS)
         for delivery in rows:
             if self._held.room(lane, Window.DUE) <= 0:
@@ -103,8 +99,7 @@ class Sweeper:
             sweep.cursor = delivery.key
             if self._held.get(delivery.delivery_id) is not None or self._waits(delivery):
                 continue
-            is_timed = waits_for_its_time(delivery)
-            wait_seconds = (delivery.due_at - wall).total_seconds() if is_timed else 0.0
+            wait_seconds = self._held.wait_seconds(delivery)
             if wait_seconds > 0:
                 sweep.left(now + wait_seconds)
             else:

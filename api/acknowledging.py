@@ -13,8 +13,7 @@ from api.deliveries import delivery_shown
 from api.endpoints import endpoint_of
 from api.errors import come_back, not_found, wrong
 from api.requests import AcknowledgeRequest, Nothing, PageQuery
-from api.tracing import trace_headers
-from streams.codecs import encode
+from api.tracing import traced_record
 from streams.domain.acknowledging import AcknowledgedBy, Acknowledgement
 from streams.domain.ids import EndpointId, NotificationId
 from streams.messages import EventAcknowledged
@@ -107,9 +106,4 @@ def _record(
         endpoint_id=endpoint_id,
         released_at=call.body.released_at,
     )
-    return Record(
-        topic=NOTIFICATIONS.name,
-        key=call.merchant_id.encode(),
-        value=encode(acknowledged),
-        headers=trace_headers(call.request),
-    )
+    return traced_record(call.request, NOTIFICATIONS, call.merchant_id.encode(), acknowledged)

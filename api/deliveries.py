@@ -9,12 +9,11 @@ from api.answers import AttemptShown, DeliveriesPage, DeliveryShown
 from api.call import Answer, Call, answer
 from api.errors import Problem, not_found
 from api.requests import DeliveriesQuery, Nothing
-from api.tracing import TRACEPARENT, trace_headers
-from streams.codecs import encode
+from api.tracing import TRACEPARENT, traced_record
 from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
 from streams.messages import ResendRequested
-from streams.ports import DeliveryRow, Record
+from streams.ports import DeliveryRow
 from streams.resending import made_again
 from streams.topics import NOTIFICATIONS
 
@@ -35,16 +34,9 @@ async def list_deliveries(call: Call[None, DeliveriesQuery]) -> Answer:
 async def resend_delivery(call: Call[Nothing, Nothing]) -> Answer:
     row = await _delivery(call)
     again = await _again(call, row)
-    await call.services.ports.appender.append(
-        [
-            Record(
-                topic=NOTIFICATIONS.name,
-                key=call.merchant_id.encode(),
-                value=encode(ResendRequested(delivery=again)),
-                headers=trace_headers(call.request),
-            )
-        ]
-    )
+    asked, key = ResendRequested(delivery=again), call.merchant_id.encode()
+    said = traced_record(call.request, NOTIFICATIONS, key, asked)
+    await call.services.ports.appender.append([said])
 
     async def started() -> DeliveryRow | None:
         seen = await _delivery(call)

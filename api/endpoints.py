@@ -20,10 +20,9 @@ from api.endpoint_answers import (
 from api.errors import Problem, not_found, wrong
 from api.origin import Seed
 from api.requests import EndpointPatch, EndpointRequest, Nothing, PageQuery, RotateRequest
-from api.tracing import TRACEPARENT, trace_headers
+from api.tracing import TRACEPARENT, traced_record
 from connectors.address_guard import check_url
 from connectors.targets import new_secret, open_target, seal_headers
-from streams.codecs import encode
 from streams.domain.delivery import (
     ENDPOINTS_PER_MERCHANT_MAX,
     SUCCESS,
@@ -206,12 +205,7 @@ async def _write(call: Call[object, object], endpoint: Endpoint) -> None:
 
 
 def _told(call: Call[object, object], message: EndpointSet | EndpointRemoved) -> Record:
-    return Record(
-        topic=NOTIFICATIONS.name,
-        key=call.merchant_id.encode(),
-        value=encode(message),
-        headers=trace_headers(call.request),
-    )
+    return traced_record(call.request, NOTIFICATIONS, call.merchant_id.encode(), message)
 
 
 def _check(url: str, *, allow_private: bool) -> None:

@@ -9,13 +9,11 @@ from api.call import Answer, Call, answer
 from api.endpoints import endpoint_of
 from api.errors import Problem, not_found, wrong
 from api.requests import Nothing, PageQuery, ReplayRequest
-from api.tracing import trace_headers
-from streams.codecs import encode
+from api.tracing import traced_record
 from streams.domain.completeness import Range
 from streams.domain.delivery import DeliveryStatus, Endpoint
 from streams.domain.ids import ReplayId
 from streams.domain.replay import EndReason, ReplayStatus, Selection
-from streams.ports import Record
 from streams.replays import ReplayEnded, ReplayRequested, ReplayRow
 from streams.topics import HISTORY
 
@@ -117,16 +115,8 @@ async def _selection(call: Call[ReplayRequest, object], endpoint: Endpoint) -> S
 
 
 async def _say(call: Call[object, object], message: ReplayRequested | ReplayEnded) -> None:
-    await call.services.ports.appender.append(
-        [
-            Record(
-                topic=HISTORY.name,
-                key=call.merchant_id.encode(),
-                value=encode(message),
-                headers=trace_headers(call.request),
-            )
-        ]
-    )
+    said = traced_record(call.request, HISTORY, call.merchant_id.encode(), message)
+    await call.services.ports.appender.append([said])
 
 
 async def _seen(

@@ -8,6 +8,10 @@ import secrets
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from streams.codecs import encode
+from streams.ports import Record
+from streams.topics import Topic
+
 REQUEST_ID = web.RequestKey("request_id", str)
 TRACEPARENT = web.RequestKey("traceparent", str)
 VALID_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -41,3 +45,9 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
 def trace_headers(request: web.Request) -> tuple[tuple[str, bytes], ...]:
     """The headers of every record that this request writes."""
     return (("traceparent", request[TRACEPARENT].encode()),)
+
+
+def traced_record(request: web.Request, topic: Topic, key: bytes, message: object) -> Record:
+    """What a request says on a topic of the log, within its trace."""
+    headers = trace_headers(request)
+    return Record(topic=topic.name, key=key, value=encode(message), headers=headers)

@@ -7,8 +7,7 @@ from api.call import Answer, Call, answer
 from api.errors import come_back, not_found, wrong
 from api.invoices import shown as invoice_shown
 from api.requests import AssignRequest, Nothing, PageQuery
-from api.tracing import trace_headers
-from streams.codecs import encode
+from api.tracing import traced_record
 from streams.domain.ids import InvoiceId, NoticeId
 from streams.domain.invoice import Assignment
 from streams.messages import NoticeAssigned
@@ -69,12 +68,8 @@ def _record(
         invoice_id=invoice.invoice_id,
         assignment=assignment,
     )
-    return Record(
-        topic=REFERENCES.name,
-        key=reference_key(notice.account_id, notice.reference),
-        value=encode(assigned),
-        headers=trace_headers(call.request),
-    )
+    key = reference_key(notice.account_id, notice.reference)
+    return traced_record(call.request, REFERENCES, key, assigned)
 
 
 def _shown(row: WaitingRow) -> UnmatchedShown:

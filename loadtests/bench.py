@@ -39,8 +39,9 @@ from loadtests.phases import (
     on_real_engines,
 )
 from loadtests.report import Measured, machine, machine_lines, table
-from loadtests.verify import shown
+from loadtests.verify import verdict
 
+TRUTH = "every accepted notice was told exactly once, to exactly whom it concerns"
 HEAD = ("", "accepted", "p50 ms", "p95 ms", "p99 ms", "max ms", "lag p99", "drained s", "keeps up")
 PARTS = ("accepted", "received", "matched", "told")
 
@@ -58,10 +59,10 @@ def main() -> int:
         ]
         results = {each.engine: uvloop.run(_measure(each, _phases(given))) for each in benches}
     wrong = [fault for each in benches for fault in each.faults] + _bottlenecks(results)
-    compared = markdown(side_by_side(results))
-    _print_all(["", *_lines(results), "", *compared, "", *_verdict(wrong)])
+    ending = [*markdown(side_by_side(results)), "", *verdict(wrong, truth=TRUTH)]
+    _print_all(["", *_lines(results), "", *ending])
     if given.report:
-        told = ["# Benchmarks", "", *machine_lines(facts), "", *compared, "", *_verdict(wrong), ""]
+        told = ["# Benchmarks", "", *machine_lines(facts), "", *ending, ""]
         given.report.parent.mkdir(parents=True, exist_ok=True)
         given.report.write_text("\n".join(told))
     if given.json:
@@ -211,12 +212,6 @@ def _process_row(load: tuple[str, Measured], names: list[str]) -> list[object]:
         kept = memory.get(process)
         cells.append(f"{used} {kept['end']:.0f} ({kept['most']:.0f})" if kept else str(used))
     return [name, *cells]
-
-
-def _verdict(wrong: list[str]) -> list[str]:
-    if not wrong:
-        return ["TRUE: every accepted notice was told exactly once, to exactly whom it concerns"]
-    return [f"{len(wrong)} FAULTS:", *(f"  {fault}" for fault in shown(wrong))]
 
 
 def _print_all(lines: list[str]) -> None:

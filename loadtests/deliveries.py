@@ -26,8 +26,9 @@ from loadtests.delivery_faults import jumps, kills, outage, pending
 from loadtests.delivery_phases import hanging, latency, sustained
 from loadtests.delivery_plan import QUICK, Bench, Plan
 from loadtests.report import Measured, machine, machine_lines, table
-from loadtests.verify import shown
+from loadtests.verify import verdict
 
+TRUTH = "every endpoint was told exactly what it should be, in its order"
 JSON_DEFAULT = Path("build/deliveries.json")
 HEAD = (
     "",
@@ -71,7 +72,7 @@ def main() -> int:
         bench = Bench(folder=Path(folder), plan=_plan(given), say=partial(print, flush=True))
         results = uvloop.run(_measure(bench, given.only or list(PHASES)))
     wrong = bench.faults + _bottlenecks(results)
-    _print_all(["", *_lines(results), "", *_verdict(wrong)])
+    _print_all(["", *_lines(results), "", *verdict(wrong, truth=TRUTH)])
     given.json.parent.mkdir(parents=True, exist_ok=True)
     document = {"machine": facts, "results": results, "faults": wrong}
     given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
@@ -148,12 +149,6 @@ def _load_row(name: str, row: Measured) -> list[object]:
         row.get("worker_cpu_ms_per_delivery", "-"),
         row["memory_most_mb"].get("worker", "-"),
     ]
-
-
-def _verdict(wrong: list[str]) -> list[str]:
-    if not wrong:
-        return ["TRUE: every endpoint was told exactly what it should be, in its order"]
-    return [f"{len(wrong)} FAULTS:", *(f"  {fault}" for fault in shown(wrong))]
 
 
 def _print_all(lines: list[str]) -> None:

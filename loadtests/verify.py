@@ -226,6 +226,13 @@ def check_audit(audit: Mapping[str, object], accepted: int, *, uncertain: int = 
         yield f"the audit counts {found} accepted notices, the channels {accepted}"
 
 
+def verdict(faults: Sequence[str], *, truth: str) -> list[str]:
+    """The last lines of a report: what is true, or what is not."""
+    if not faults:
+        return [f"TRUE: {truth}"]
+    return [f"{len(faults)} FAULTS:", *(f"  {fault}" for fault in shown(faults))]
+
+
 def shown(faults: Sequence[str]) -> list[str]:
     """The first faults, and how many more there are."""
     more = len(faults) - FAULTS_SHOWN_MAX

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -27,7 +26,7 @@ from tests.builders import (
 )
 from tests.conftest import Eventually
 from tests.history_engines import an_open_history, archived, whole_feed
-from tests.history_keyspaces import Keyspaces, an_empty_keyspace, keyspaces
+from tests.history_keyspaces import Keyspaces
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
@@ -40,22 +39,6 @@ pytestmark = pytest.mark.integration
 
 UNAVAILABLE_SECONDS_MAX = 15.0
 """Nobody waits longer than this to learn that the cluster does not answer."""
-
-
-@pytest.fixture
-def pool(request: pytest.FixtureRequest) -> Keyspaces:
-    return keyspaces(request)
-
-
-@pytest.fixture
-def url(request: pytest.FixtureRequest) -> str:
-    return an_empty_keyspace(request)
-
-
-@pytest.fixture
-async def history(url: str) -> AsyncIterator[History]:
-    async with an_open_history(url) as opened:
-        yield opened
 
 
 async def back_again(server: CassandraServer, pool: Keyspaces, eventually: Eventually) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 
 import pytest
@@ -14,23 +14,11 @@ from streams.domain.errors import Conflict
 from streams.domain.invoice import InvoiceTerms
 from streams.ports import History
 from tests.builders import ACCOUNT, MERCHANT, a_reference, an_invoice_terms
-from tests.history_engines import an_open_history
-from tests.history_keyspaces import an_empty_keyspace, keyspaces
+from tests.history_keyspaces import keyspaces
 
 pytestmark = pytest.mark.integration
 
 Left = Callable[..., None]
-
-
-@pytest.fixture
-def url(request: pytest.FixtureRequest) -> str:
-    return an_empty_keyspace(request)
-
-
-@pytest.fixture
-async def history(url: str) -> AsyncIterator[History]:
-    async with an_open_history(url) as opened:
-        yield opened
 
 
 @pytest.fixture

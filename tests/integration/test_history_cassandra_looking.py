@@ -17,18 +17,13 @@ from ops.settings import Settings
 from ops.stack.server import free_port
 from streams.domain.errors import Conflict, CorruptState, Unavailable
 from tests.history_engines import an_open_history
-from tests.history_keyspaces import Keyspaces, an_empty_keyspace, keyspaces
+from tests.history_keyspaces import Keyspaces, an_empty_keyspace
 from tests.real_engines import fresh_name
 
 pytestmark = pytest.mark.integration
 
 CLASS = "'class': 'NetworkTopologyStrategy'"
 SIMPLE = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-
-
-@pytest.fixture
-def pool(request: pytest.FixtureRequest) -> Keyspaces:
-    return keyspaces(request)
 
 
 @pytest.fixture

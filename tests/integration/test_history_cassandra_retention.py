@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,8 +16,8 @@ from streams.happenings import NoticeRepeated
 from streams.ports import Archived, History
 from streams.replays import ReplayRequested
 from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notice, a_notification, an_attempt
-from tests.history_engines import an_open_history, archived
-from tests.history_keyspaces import Keyspaces, an_empty_keyspace, keyspaces
+from tests.history_engines import archived
+from tests.history_keyspaces import Keyspaces
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
@@ -32,22 +31,6 @@ pytestmark = pytest.mark.integration
 PARTS = 24
 REPLAY = ReplayId("rpl_1")
 LATER = NOW + timedelta(days=400)
-
-
-@pytest.fixture
-def pool(request: pytest.FixtureRequest) -> Keyspaces:
-    return keyspaces(request)
-
-
-@pytest.fixture
-def url(request: pytest.FixtureRequest) -> str:
-    return an_empty_keyspace(request)
-
-
-@pytest.fixture
-async def history(url: str) -> AsyncIterator[History]:
-    async with an_open_history(url) as opened:
-        yield opened
 
 
 def all_that_was_said() -> list[Archived]:

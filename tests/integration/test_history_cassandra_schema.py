@@ -15,16 +15,11 @@ from streams.domain.delivery import DeliveryStatus
 from streams.domain.errors import CorruptState, Unavailable
 from tests.builders import MERCHANT, a_delivery, a_notification
 from tests.history_engines import an_open_history, archived
-from tests.history_keyspaces import Keyspaces, keyspaces
+from tests.history_keyspaces import Keyspaces
 from tests.message_builders import a_deliveries_started
 from tests.real_engines import fresh_name
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def pool(request: pytest.FixtureRequest) -> Keyspaces:
-    return keyspaces(request)
 
 
 async def test_a_keyspace_that_nobody_made_is_unavailable_until_somebody_does(
