@@ -37,7 +37,7 @@ QUIET_SECONDS_MAX = 300.0
 PATIENCE_SECONDS_MAX = 30.0
 GAUGE_SECONDS = 1.2
 """The gauges of the product are a second old at most."""
-LAG = re.compile(r"^keshikomi_lag_records\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
+LAG = re.compile(r"^keshikomi_lag_records\{([^}]*)\} ([0-9.e+]+)$", re.MULTILINE)
 
 
 class World:
@@ -136,15 +136,16 @@ class World:
     async def quiet(self) -> float:
         """Wait until every stage has read everything; returns the seconds that it took."""
         begun = time.perf_counter()
-        quiet_looks = 0
+        quiet_looks, lags = 0, []
         while time.perf_counter() - begun < QUIET_SECONDS_MAX:
             _, text = await self.client.ask(http_request("GET", "/metrics"))
             lags = LAG.findall(text.decode())
-            quiet_looks = quiet_looks + 1 if lags and not any(map(float, lags)) else 0
+            quiet_looks = quiet_looks + 1 if lags and not any(float(lag) for _, lag in lags) else 0
             if quiet_looks > 1:
                 return time.perf_counter() - begun
             await asyncio.sleep(GAUGE_SECONDS if quiet_looks else POLL_SECONDS)
-        raise RuntimeError(f"still not quiet after {QUIET_SECONDS_MAX:g} s")
+        lately = self.product.log_tail()
+        raise RuntimeError(f"still not quiet after {QUIET_SECONDS_MAX:g} s: {lags}\n{lately}")
 
     # --- a load
 

@@ -46,7 +46,8 @@ FORGOTTEN_PER_PUT_MAX = 100
 """So many that have ended, and as many that are too much, go with each put: never a long pause."""
 VERSION_MIN = 7
 
-ENGINE_ERRORS = (RedisError, OSError, TimeoutError)
+ENGINE_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a call may end with; the last is uvloop's word for a connection that has just closed."""
 
 
 def redis_client(url: str, password: str, call_seconds_max: float) -> Redis:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]  # no types
 from aiokafka.protocol.group import JoinGroupRequest  # type: ignore[import-untyped]  # no types
@@ -38,7 +38,7 @@ FINISH_SECONDS_MAX = 3.0
 
 
 COMMIT_SECONDS_MAX = 30.0
-"""aiokafka may wait for ever after a broker's death, for a lock that nobody holds any more."""
+"""A broker may be away for so long, as for a send; aiokafka itself would wait for ever."""
 
 
 class Unfinished(Exception):
@@ -54,12 +54,13 @@ class Thread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _commit(self, offsets: Any) -> bool:
-        """Whether it was done; one that has no end is given up, and the next one finds the gap."""
+        """Whether it was done; without an answer the process ends, for Faust commits no twice."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
                 return bool(await super()._commit(offsets))
         except TimeoutError:
-            logger.warning("a commit had no answer within %g s", COMMIT_SECONDS_MAX)
+            text = f"a commit had no answer within {COMMIT_SECONDS_MAX:g} s"
+            cast("Consumer", self.consumer).stop_process(RuntimeError(text))
             return False
 
 
@@ -90,7 +91,7 @@ class Consumer(driver.Consumer):
         self._finish_by = 0.0
         self._unit_topics: frozenset[str] = getattr(self.app, "unit_topics", frozenset())
         self._on_forgotten: OnForgotten | None = getattr(self.app, "on_forgotten", None)
-        self._stop_process: Callable[[BaseException], object] = getattr(
+        self.stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
         )
 
@@ -226,7 +227,7 @@ class Consumer(driver.Consumer):
             seen = now
 
     def _end_process(self) -> None:
-        self._stop_process(Expelled(self.app.conf))
+        self.stop_process(Expelled(self.app.conf))
 
     # -- seeking
 
@@ -295,4 +296,4 @@ class Consumer(driver.Consumer):
     def _stop_at_gap(self, tp: TP, first: int, until: int) -> None:
         """Read again, in a new process, what was left out; it tells what Kafka has forgotten."""
         text = f"offsets {first} to {until - 1} of {tp} were left out"
-        self._stop_process(RuntimeError(text))
+        self.stop_process(RuntimeError(text))

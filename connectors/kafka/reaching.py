@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]  # it ships no types
 from aiokafka.errors import (  # type: ignore[import-untyped]  # it ships no types
     IllegalSaslStateError,
     KafkaError,
@@ -25,6 +24,7 @@ from aiokafka.protocol.metadata import (  # type: ignore[import-untyped]  # it s
     MetadataRequest,
 )
 
+from connectors.kafka.broken import Connection
 from connectors.kafka.connection import KafkaConnection
 from streams.domain.errors import Unavailable
 
@@ -74,7 +74,7 @@ async def reached(connection: KafkaConnection) -> KafkaConnection:
 async def _try(connection: KafkaConnection, server: str, context: ssl.SSLContext | None) -> Tried:
     host, _, port = server.rpartition(":")
     options = {**connection.access_options(), "ssl_context": context}
-    client = AIOKafkaConnection(host.strip("[]"), int(port), **options)
+    client = Connection(host.strip("[]"), int(port), **options)
     reason = ""
     try:
         async with asyncio.timeout(REACH_SECONDS_MAX):

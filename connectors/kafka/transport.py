@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
+from connectors.kafka import broken  # noqa: F401  # Faust's clients are made of its connections
 from connectors.kafka.connection import (
     DRIVER_SCHEME,
     REQUEST_SECONDS_MAX,

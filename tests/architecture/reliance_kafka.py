@@ -12,7 +12,6 @@ from collections.abc import MutableMapping, MutableSet
 from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
     AIOKafkaConsumer,
 )
-from aiokafka import conn as aiokafka_conn
 from aiokafka.consumer import (  # type: ignore[import-untyped]  # it ships no types
     group_coordinator,
 )
@@ -22,6 +21,7 @@ from faust.tables import manager, recovery
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
+from connectors.kafka import broken as kafka_broken
 from connectors.kafka import consumer as kafka_consumer
 from connectors.kafka import producer as kafka_producer
 from connectors.kafka import recovery as kafka_recovery
@@ -162,14 +162,22 @@ OF_KAFKA = (
         },
     ),
     Reliance(
-        module="connectors/kafka/reaching.py",
-        theirs=aiokafka_conn.AIOKafkaConnection,
-        why="one connection with its own error, which no client of aiokafka tells, and its end",
+        module="connectors/kafka/broken.py",
+        ours=kafka_broken.Connection,
+        theirs=kafka_broken.Connection.__base__,
+        why="one connection with its own error, which no client of aiokafka tells, and its end; "
+        "that clients make theirs by the name that we replace, and expect a `KafkaError`",
         names={
             "close": "(self, reason=, exc=)",
             "connect": "async (self)",
             "send": "(self, request, expect_response=)",
         },
+        state={"_writer": type(None)},
+    ),
+    Reliance(
+        module="connectors/kafka/reaching.py",
+        theirs=kafka_broken.Connection.__base__,
+        why="what is there to wait for when a connection ends",
         state={"_protocol": type(None)},
     ),
     Reliance(

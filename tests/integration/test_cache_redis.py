@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from connectors.cache import redis as driver
 from connectors.cache.circuit import Circuit
@@ -116,6 +117,31 @@ async def test_a_server_that_is_killed_is_missed_and_comes_back(
     assert [await cache.get(key) for key in "abc"] == [b"1", None, b"3"]
     assert said == [False, True]
     assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_connection_that_breaks_just_now_is_an_outage(server: RedisServer, loop: str) -> None:
+    run = uvloop.run if loop == "uvloop" else asyncio.run
+
+    run(ask_on_a_connection_that_just_broke(server.url))
+
+
+async def ask_on_a_connection_that_just_broke(url: str) -> None:
+    said: list[bool] = []
+    cache = RedisCache(url, circuit=Circuit("the cache", observe=said.append))
+    await cache.put("a", b"1", seconds=60)
+    (connection,) = cache._redis.connection_pool._available_connections  # noqa: SLF001  # no other way
+
+    async def ask() -> str:
+        assert isinstance(connection._writer, asyncio.StreamWriter)  # noqa: SLF001  # as above
+        connection._writer.transport.abort()  # noqa: SLF001  # the pool has just found it alive
+        await asyncio.sleep(0)
+        await connection.send_command("PING")
+        return "sent"
+
+    assert await cache._call(ask) is None  # noqa: SLF001  # as above
+    assert said == [False]
+    await cache.close()
 
 
 async def test_without_a_server_each_process_limits_by_itself(

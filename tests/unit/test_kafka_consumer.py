@@ -285,7 +285,7 @@ async def test_a_step_with_outputs_is_waited_for_however_long_it_takes(
     assert world.consumer._acked[WORK] == [5]  # noqa: SLF001  # as above
 
 
-async def test_a_commit_without_an_end_is_given_up(
+async def test_a_commit_without_an_end_ends_the_process(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def waits_for_ever(*_: object) -> bool:
@@ -296,3 +296,4 @@ async def test_a_commit_without_an_end_is_given_up(
     monkeypatch.setattr("connectors.kafka.consumer.COMMIT_SECONDS_MAX", 0.01)
 
     assert await world.consumer._thread._commit({}) is False  # noqa: SLF001  # no broker
+    assert [str(error) for error in world.stopped] == ["a commit had no answer within 0.01 s"]
