@@ -22,9 +22,9 @@ class Told(Protocol):
     path: str
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class Load:
-    """One load and everything that came of it."""
+    """One load and everything that came of it; too much to be shown where an assertion fails."""
 
     offered: Offered
     references: list[str]

@@ -20,7 +20,7 @@ CALM_SECONDS = 2.0
 Fault = Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Story:
     """What came of a load: `wrong` is everything that is untrue, in words.
 
