@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from connectors.kafka.connection import MECHANISMS, SCHEME, KafkaConnection, servers_of
 from connectors.kafka.rows import IN_MEMORY, ON_DISK
 from ops.setting_fields import setting
-from ops.setting_values import LOG, broker_url, one_of, text, whole, yes_or_no
+from ops.setting_values import LOG, broker_url, file_to_read, one_of, text, whole, yes_or_no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +30,13 @@ class KafkaSettings:
     )
     kafka_ca_file: str = setting(
         "", "The authority that signed Kafka's certificate, if the system does not know it.",
-        parse=text(1, 4_096), unit="path",
+        parse=file_to_read, unit="path",
     )  # fmt: skip
     kafka_certificate_file: str = setting(
-        "", "The certificate that we show to Kafka (mTLS).", parse=text(1, 4_096), unit="path"
+        "", "The certificate that we show to Kafka (mTLS).", parse=file_to_read, unit="path"
     )
     kafka_key_file: str = setting(
-        "", "The private key of that certificate.", parse=text(1, 4_096), unit="path"
+        "", "The private key of that certificate.", parse=file_to_read, unit="path"
     )
     kafka_username: str = setting(
         "", "Who signs in to Kafka by SASL.", parse=text(1, 255), unit="text"
@@ -70,9 +70,12 @@ class KafkaSettings:
             mechanism=self.kafka_mechanism,
         )
 
-    def kafka_contradictions(self) -> Iterator[str]:
-        """What does not go together, in sentences."""
-        if bool(self.kafka_certificate_file) != bool(self.kafka_key_file):
+    def kafka_contradictions(self, unread: Collection[str] = ()) -> Iterator[str]:
+        """What does not go together, in sentences; of what is unread, somebody told already."""
+        files = {"kafka_certificate_file", "kafka_key_file"}
+        if not files.intersection(unread) and bool(self.kafka_certificate_file) != bool(
+            self.kafka_key_file
+        ):
             yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE"
         if self.kafka_certificate_file and not self.kafka_tls:
             yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: needs KESHIKOMI_KAFKA_TLS=true"

@@ -21,6 +21,7 @@ MASTER_KEY_BYTES = 32
 MASTER_KEYS_MAX = 8
 ADMIN_KEY_CHARACTERS_MIN = 16
 REDIS_DATABASE_MAX = 15
+PATH_CHARACTERS_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,17 @@ def folder(given: str) -> Path:
     if path.exists() and not path.is_dir():
         raise ValueError("is not a directory")
     return path
+
+
+def file_to_read(given: str) -> str:
+    """The path of a file that is there and that this user may read."""
+    text(1, PATH_CHARACTERS_MAX)(given)
+    try:
+        with Path(given).open("rb"):
+            return given
+    except OSError as error:
+        told = f"cannot be read: {error.strerror}; name a file in PEM that this user may read"
+        raise ValueError(told) from None
 
 
 def text(characters_min: int, characters_max: int) -> Parse:
@@ -140,7 +152,11 @@ def broker_url(given: str) -> str:
 def history_url(given: str) -> str:
     """The URL of a history: on a file, or on Cassandra."""
     if given.startswith(CASSANDRA):
-        address_of(given)
+        if (authority := address_of(given).ca) is not None:
+            try:
+                file_to_read(authority)
+            except ValueError as error:
+                raise ValueError(f"its ca, {authority}, {error}") from None
         return given
     return str(engine(HISTORY)(given))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
@@ -234,7 +234,7 @@ def read(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Set
             faults.append(f"{source}: {shown}{error}")
             unread.add(item.name)
     settings = Settings(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
-    faults += _contradictions(settings)
+    faults += _contradictions(settings, unread)
     if faults:
         raise BadSettings(tuple(faults), others=settings, unread=frozenset(unread))
     return settings
@@ -251,7 +251,7 @@ def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
         yield f"{name}: {LATER.get(name) or f'there is no such setting{hint}'}"
 
 
-def _contradictions(settings: Settings) -> Iterator[str]:
+def _contradictions(settings: Settings, unread: Collection[str]) -> Iterator[str]:
     if settings.webhook_connect_timeout_seconds > settings.webhook_timeout_seconds:
         yield (
             "KESHIKOMI_WEBHOOK_CONNECT_TIMEOUT_SECONDS: must not be more than "
@@ -259,7 +259,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     if settings.metrics_port == settings.port:
         yield "KESHIKOMI_METRICS_PORT: must not be the port of the API"
-    yield from settings.kafka_contradictions()
+    yield from settings.kafka_contradictions(unread)
     files = (
         None if settings.kafka else settings.log_path,
         None if settings.history.startswith(CASSANDRA) else settings.history_path,

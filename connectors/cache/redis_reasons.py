@@ -10,6 +10,10 @@ from redis.exceptions import AuthenticationError, ResponseError
 
 PORT = 6379
 TRY_SECONDS_MAX = 1.0
+UNKNOWN = ("local issuer", "self-signed", "self signed")
+"""OpenSSL's words for an authority that nobody told it of."""
+AUTHORITY = "the file that SSL_CERT_FILE names must be there and hold the authority that signed it"
+"""The URL of a Redis names no file of its own, and what OpenSSL cannot find it does not tell."""
 ANSWERS = (b"+", b"-")
 """How Redis begins an answer to a ping, or its refusal of one who gave no password."""
 
@@ -30,7 +34,8 @@ async def reason_of(error: BaseException, url: str) -> str:
     except (OSError, TimeoutError):
         is_other = False
     if not is_other:
-        return str(error) or "no answer in time"
+        told = str(error) or "no answer in time"
+        return f"{told}; {AUTHORITY}" if any(each in told for each in UNKNOWN) else told
     if with_tls:
         told = "speaks no TLS, so there was no handshake: it is for redis://, not rediss://"
     else:

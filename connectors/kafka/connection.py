@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from yarl import URL
 
+from connectors.tls import context_by, why
 from streams.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -54,18 +55,14 @@ class KafkaConnection:
         """
         if not self.tls:
             return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            text = f"Kafka's authority cannot be read from {self.ca_file}: {_why(error)}"
-            raise Unavailable(text) from error
+        context = context_by(self.ca_file, whose="Kafka's")
         if self.certificate_file:
             try:
                 # An empty password, because Python would ask whoever sits at the terminal.
                 context.load_cert_chain(self.certificate_file, self.key_file, password=str)
             except OSError as error:
                 text = f"our certificate for Kafka cannot be used, {self.certificate_file}"
-                text += f" with the key {self.key_file}: {_why(error)}"
+                text += f" with the key {self.key_file}: {why(error)}"
                 raise Unavailable(text) from error
         return context
 
@@ -110,15 +107,6 @@ class KafkaConnection:
                 mechanism=self.mechanism,
             )
         return None if context is None else faust.SSLCredentials(context)
-
-
-def _why(error: OSError) -> str:
-    """What the system says of a file, or what OpenSSL means."""
-    if not isinstance(error, ssl.SSLError):
-        return error.strerror or str(error)
-    if error.reason:
-        return error.reason.replace("_", " ").lower()
-    return "one of them is not in PEM, or the key is locked by a password"
 
 
 def servers_of(url: str) -> tuple[str, ...]:

@@ -245,7 +245,9 @@ def test_a_fault_in_an_engines_url_shows_no_password(name: str, value: str) -> N
     assert "hunter2" not in fault
 
 
-def test_kafka_takes_all_that_a_connection_needs_from_the_environment() -> None:
+def test_kafka_takes_all_that_a_connection_needs_from_the_environment(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.touch()
     settings = read(
         {
             "KESHIKOMI_BROKER": "kafka://one:9092,two",
@@ -260,15 +262,18 @@ def test_kafka_takes_all_that_a_connection_needs_from_the_environment() -> None:
     assert settings.kafka.servers == ("one:9092", "two:9092")
     assert (settings.kafka.tls, settings.kafka.username) == (True, "worker")
     assert "hunter2" not in repr(settings) + repr(settings.kafka)
-    assert faults_of({"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_KEY_FILE": "/k"}) == (
+    halves = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_KEY_FILE": str(key)}
+    assert faults_of(halves) == (
         "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE",
         "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD",
     )
 
 
-def test_no_password_goes_to_kafka_in_the_clear() -> None:
+def test_no_password_goes_to_kafka_in_the_clear(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
     user = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_PASSWORD": "hunter2"}
-    files = {"KESHIKOMI_KAFKA_CA_FILE": "/ca.pem"}
+    files = {"KESHIKOMI_KAFKA_CA_FILE": str(authority)}
     plain = {"KESHIKOMI_KAFKA_MECHANISM": "PLAIN"}
 
     assert faults_of(user | files | plain) == (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,6 +32,7 @@ from cassandra.policies import (  # type: ignore[import-untyped]  # as above
 from cassandra.query import dict_factory, tuple_factory  # type: ignore[import-untyped]  # as above
 
 from connectors.history.cassandra.address import Address
+from connectors.tls import context_by
 from streams.domain.errors import Unavailable
 
 REQUEST_SECONDS_MAX = 5.0
@@ -64,7 +64,7 @@ def connected(address: Address, prepare: Callable[[Any], None]) -> tuple[Any, An
     """A cluster, and a session that was prepared; blocks.
 
     Raises what the driver does, `Unavailable` when the cluster has not the data centre of the
-    address, and what `prepare` raises.
+    address or its authority cannot be read, and what `prepare` raises.
     """
     cluster = Cluster(
         contact_points=address.hosts,
@@ -74,7 +74,7 @@ def connected(address: Address, prepare: Callable[[Any], None]) -> tuple[Any, An
             if address.user is not None
             else None
         ),
-        ssl_context=ssl.create_default_context(cafile=address.ca) if address.tls else None,
+        ssl_context=context_by(address.ca, whose="history: Cassandra's") if address.tls else None,
         connection_class=LibevConnection,
         protocol_version=ProtocolVersion.V4,
         connect_timeout=CONNECT_SECONDS_MAX,
