@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]  # no types
 from aiokafka.protocol.group import JoinGroupRequest  # type: ignore[import-untyped]  # no types
 from faust.transport.drivers import aiokafka as driver
-from faust.types.tuples import TP, Message
+from faust.types.tuples import TP
 from mode import Service
 
 from connectors.kafka.forgotten import OnForgotten, find_forgotten
 from connectors.kafka.stopping import Expelled, stop_process
-from connectors.log.unfinished import without_unfinished
+from connectors.log.unfinished import EndsInTime, without_unfinished
 from streams.clock import monotonic_seconds
 
 logger = logging.getLogger("keshikomi")
@@ -33,16 +33,8 @@ GATHER_SECONDS = 0.01
 RECORDS_PER_TURN = 100
 IDLE_SECONDS = 0.05
 """How soon a worker that may read nothing sees that it may again."""
-FINISH_SECONDS_MAX = 3.0
-"""How long writing history may hold up a rebalance or the end: all of its group wait meanwhile."""
-
-
 COMMIT_SECONDS_MAX = 30.0
 """A broker may be away for so long, as for a send; aiokafka itself would wait for ever."""
-
-
-class Unfinished(Exception):
-    """What is under way has not ended within `FINISH_SECONDS_MAX`."""
 
 
 class Thread(driver.AIOKafkaConsumerThread):
@@ -64,7 +56,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             return False
 
 
-class Consumer(driver.Consumer):
+class Consumer(EndsInTime, driver.Consumer):
     """Holes of Faust 0.15.3 are closed here, most of which lose events.
 
     It commits past a gap of one, and past anything before its first commit. It hands its live set
@@ -88,7 +80,6 @@ class Consumer(driver.Consumer):
         self._is_joining = False
         self._gather_seconds: float = getattr(self.app, "gather_seconds", 0.0) or GATHER_SECONDS
         self._fetch_again_at = 0.0
-        self._finish_by = 0.0
         self._unit_topics: frozenset[str] = getattr(self.app, "unit_topics", frozenset())
         self._on_forgotten: OnForgotten | None = getattr(self.app, "on_forgotten", None)
         self.stop_process: Callable[[BaseException], object] = getattr(
@@ -181,31 +172,8 @@ class Consumer(driver.Consumer):
             super().resume_partitions(sought)
             super().resume_flow()
 
-    async def wait_empty(self) -> None:
-        """End the steps under way and commit them; give up what cannot end for now.
-
-        That is history which cannot be written. Its writes are idempotent, so its records are
-        just read again, here or by whoever has them then. A step with outputs is never given up:
-        they would come when another worker has the partition.
-        """
-        self._finish_by = monotonic_seconds() + FINISH_SECONDS_MAX
-        try:
-            await super().wait_empty()
-        except Unfinished:
-            self._give_up(tuple(self._unacked_messages))
-
-    async def _wait_for_ack(self, timeout: float) -> None:  # noqa: ASYNC109  # as above
-        under_way = {message.topic for message in self._unacked_messages}
-        if monotonic_seconds() > self._finish_by and not under_way & self._unit_topics:
-            raise Unfinished
-        await super()._wait_for_ack(timeout)
-
-    def _give_up(self, messages: Collection[Message]) -> None:
-        for message in messages:
-            # Faust acknowledges also what it cancels; of these it says nothing any more.
-            message.acked = True
-        self._unacked_messages.clear()
-        logger.warning("%d records under way could not end; they are read again", len(messages))
+    def _by_units(self, topic: str) -> bool:
+        return topic in self._unit_topics
 
     def _is_expelled(self) -> bool:
         """Whether the group does not know this member any more; then others have its partitions."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types.tuples import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
@@ -15,7 +14,7 @@ from connectors.log.headers import unpack_headers
 from connectors.log.membership import Membership, fill_assignor
 from connectors.log.places import partition_of
 from connectors.log.reader import Stored
-from connectors.log.unfinished import without_unfinished
+from connectors.log.unfinished import EndsInTime, without_unfinished
 
 if TYPE_CHECKING:
     from connectors.log.producer import Producer
@@ -28,7 +27,7 @@ RECORDS_PER_TURN = 64
 TIMESTAMP_OF_APPEND = 1
 
 
-class Consumer(FaustConsumer):
+class Consumer(EndsInTime):
     """Reads the whole log for one app: each group has one process, so nothing is ever revoked."""
 
     transport: Transport

@@ -35,9 +35,8 @@ OF_KAFKA = (
         ours=kafka_consumer.Consumer,
         theirs=driver.Consumer,
         why="which offset may be committed, and what a rebalance and a seek let in: read "
-        "`_new_offset`, `perform_seek`, `on_partitions_revoked`, `wait_empty` (with what ends it: "
-        "`_wait_for_ack`) and, with what the conductor's `on_message` may wait for, "
-        "`_drain_messages` again",
+        "`_new_offset`, `perform_seek`, `on_partitions_revoked` and, with what the conductor's "
+        "`on_message` may wait for, `_drain_messages` again",
         names={
             "_commit": "async (self, offsets)",
             "_drain_messages": "async (self, fetcher)",
@@ -46,14 +45,12 @@ OF_KAFKA = (
             "_new_consumer_thread": "(self)",
             "_new_offset": "(self, tp)",
             "_seek": "async (self, partition, offset)",
-            "_wait_for_ack": "async (self, timeout)",
             "_wait_next_records": "async (self, timeout)",
             "on_partitions_assigned": "async (self, assigned, generation_id=)",
             "on_partitions_revoked": "async (self, revoked)",
             "perform_seek": "async (self)",
             "resume_flow": "(self)",
             "resume_partitions": "(self, tps)",
-            "wait_empty": "async (self)",
         },
         state={
             "_acked": MutableMapping,

@@ -24,6 +24,7 @@ from connectors.log import consumer as log_consumer
 from connectors.log import producer as log_producer
 from connectors.log import store as log_store
 from connectors.log import transport as log_transport
+from connectors.log import unfinished
 from connectors.log.recordstore import RecordStore
 from ops import worker
 from tests.architecture.reliance import STORE, Reliance
@@ -35,6 +36,15 @@ CREATE_TOPIC = (
 )
 
 OF_THE_LOG = (
+    Reliance(
+        module="connectors/log/unfinished.py",
+        ours=unfinished.EndsInTime,
+        theirs=consumer.Consumer,
+        why="on both drivers: what a consumer waits for when it ends or partitions move (read "
+        "`wait_empty` again), and that it says nothing of a message that is called acknowledged",
+        names={"_wait_for_ack": "async (self, timeout)", "wait_empty": "async (self)"},
+        state={"_unacked_messages": MutableSet},
+    ),
     Reliance(
         module="connectors/log/consumer.py",
         ours=log_consumer.Consumer,

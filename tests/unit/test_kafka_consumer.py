@@ -12,10 +12,10 @@ from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
-from connectors.kafka import consumer as module
 from connectors.kafka.connection import DRIVER_SCHEME
 from connectors.kafka.consumer import RECORDS_PER_TURN, Consumer
 from connectors.kafka.transport import register
+from connectors.log import unfinished
 
 WORK = TP("work", 0)
 CHANGES = TP("changes", 0)
@@ -257,7 +257,7 @@ async def test_the_client_is_given_partitions_that_do_not_change_under_it(
 async def test_what_does_not_end_in_time_is_given_up_and_never_committed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FINISH_SECONDS_MAX", 0)
+    monkeypatch.setattr(unfinished, "FINISH_SECONDS_MAX", 0)
     late = world.track(5)
 
     ending = asyncio.ensure_future(world.consumer.wait_empty())
@@ -272,7 +272,7 @@ async def test_what_does_not_end_in_time_is_given_up_and_never_committed(
 async def test_a_step_with_outputs_is_waited_for_however_long_it_takes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FINISH_SECONDS_MAX", 0)
+    monkeypatch.setattr(unfinished, "FINISH_SECONDS_MAX", 0)
     monkeypatch.setattr(world.consumer, "_unit_topics", frozenset({WORK.topic}))
     step = world.track(5)
     ending = asyncio.ensure_future(world.consumer.wait_empty())
