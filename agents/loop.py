@@ -13,8 +13,9 @@ import orjson
 from faust.types import EventT, StreamT
 
 from agents.step import Envelope, Result, Step, record
+from connectors.log.limits import bytes_of
 from streams.clock import monotonic_seconds
-from streams.domain.errors import RemoteError
+from streams.domain.errors import OverLimit, RemoteError
 from streams.domain.ids import MerchantId, NoticeId, derive
 from streams.happenings import Quarantined
 from streams.ports import Place, Record
@@ -23,6 +24,13 @@ from streams.topics import QUARANTINE
 TURN_SECONDS_MAX = 0.005
 """A backlog must not keep deliveries and timers waiting longer than this."""
 TRACEPARENT = "traceparent"
+SAID_BYTES_MAX = 5 * 1024 * 1024
+"""The most that a step says in one record. Should the next step have no use for it, it must go into
+quarantine as a whole, as base64, and that is a record too."""
+KEY_BYTES_MAX = 64 * 1024
+ID_CHARACTERS_MAX = 128
+"""No id of ours is longer."""
+REASON_CHARACTERS_MAX = 1_000
 
 Report = Callable[[str, Envelope, Result, float], None]
 """Stage, record, result and seconds of one step."""
@@ -84,7 +92,9 @@ def _process(stage: str, step: Step, event: EventT[bytes], *, units: Units, repo
         with units.unit(event.message) as unit:
             result = step(envelope)
             for output in result.records:
-                unit.send(_traced(output, envelope.traceparent))
+                said = _traced(output, envelope.traceparent)
+                _must_be_sayable(said)
+                unit.send(said)
     except RemoteError as error:
         result = quarantine(envelope, error)
         with units.unit(event.message) as unit:
@@ -125,6 +135,14 @@ def _traced(output: Record, traceparent: str) -> Record:
     return Record(topic=output.topic, key=output.key, value=output.value, headers=headers)
 
 
+def _must_be_sayable(output: Record) -> None:
+    size = bytes_of(output)
+    if size > SAID_BYTES_MAX:
+        raise OverLimit(
+            f"{size} bytes for {output.topic} as one record: a step says {SAID_BYTES_MAX} at most"
+        )
+
+
 def quarantine(envelope: Envelope, error: RemoteError) -> Result:
     """Keep what cannot be used, with its reason, its raw bytes and where it came from."""
     kept = quarantined_of(envelope, error)
@@ -136,22 +154,36 @@ def quarantine(envelope: Envelope, error: RemoteError) -> Result:
 
 
 def quarantined_of(envelope: Envelope, error: RemoteError) -> Quarantined:
-    """The quarantine's row for a record; its id is derived from the record's place."""
+    """The quarantine's row for a record; its id is derived from the record's place.
+
+    Of a record that is larger than a step may say, and so was not said by one, the beginning is
+    kept: the row must be a record that the log takes.
+    """
     known = _known(envelope.value)
     notice = known.get("notice")
-    notice_id = notice.get("notice_id") if isinstance(notice, dict) else None
-    merchant_id = known.get("merchant_id")
+    notice_id = _id(notice.get("notice_id")) if isinstance(notice, dict) else None
+    merchant_id = _id(known.get("merchant_id"))
+    raw, key = envelope.value[:SAID_BYTES_MAX], envelope.key[:KEY_BYTES_MAX]
+    is_cut = (raw, key) != (envelope.value, envelope.key)
+    reason = str(error)[:REASON_CHARACTERS_MAX]
+    if is_cut:
+        reason += f" (only its beginning is here; the whole record stands at {envelope.source})"
     return Quarantined(
         quarantine_id=derive("qtn", envelope.source),
         at=envelope.now,
         code=error.code,
-        reason=str(error),
-        raw_base64=base64.b64encode(envelope.value).decode(),
+        reason=reason,
+        raw_base64=base64.b64encode(raw).decode(),
         topic=envelope.place.topic,
-        key=base64.b64encode(envelope.key).decode(),
-        merchant_id=MerchantId(merchant_id) if isinstance(merchant_id, str) else None,
-        notice_id=NoticeId(notice_id) if isinstance(notice_id, str) else None,
+        key=base64.b64encode(key).decode(),
+        merchant_id=None if merchant_id is None else MerchantId(merchant_id),
+        notice_id=None if notice_id is None else NoticeId(notice_id),
+        whole_bytes=len(envelope.value) if is_cut else None,
     )
+
+
+def _id(found: object) -> str | None:
+    return found if isinstance(found, str) and len(found) <= ID_CHARACTERS_MAX else None
 
 
 def _known(value: bytes) -> dict[str, Any]:

@@ -87,14 +87,17 @@ class _Notifier:
 
     def fan_out(self, message: Notified, envelope: Envelope) -> Result:
         started: list[Delivery] = []
+        offered: list[Delivery] = []
         superseded: list[Delivery] = []
         for endpoint in self._endpoints.of(message.merchant_id):
             if endpoint.endpoint_id != message.about:
                 fanned = fan_out(message, endpoint, envelope, self._pending)
                 started += fanned.started
                 superseded += fanned.superseded
-                for delivery in fanned.pending:
-                    self._lanes.offer(delivery)
+                offered += fanned.pending
+        # A row that the log does not take is taken back with all others: nothing is sent of them.
+        for delivery in offered:
+            self._lanes.offer(delivery)
         dropped = tuple(drop(row, envelope.now, DropReason.SUPERSEDED) for row in superseded)
         result = _started(message.merchant_id, started, "notified")
         records = (

@@ -54,6 +54,11 @@ async def retry(
             f"{quarantine_id} was refused at the edge and never was a record of the log; "
             "once its format is understood, have the channel send it again"
         )
+    if kept.whole_bytes is not None:
+        raise Conflict(
+            f"{quarantine_id} has only the beginning of a record of {kept.whole_bytes} bytes; "
+            "whoever sent it must send less at once"
+        )
     record = Record(topic=kept.topic, key=_bytes_of(kept.key), value=_bytes_of(kept.raw_base64))
     # The log first: a crash before the mark shows a row that can be retried once more, and the
     # steps recognise the repeat; the other order could lose it.

@@ -188,4 +188,6 @@ class Quarantined:
     account_id: AccountId | None = None
     notice_id: NoticeId | None = None
     content_type: str = ""
+    whole_bytes: int | None = None
+    """The size of a record of which only the beginning is here."""
     type: Literal["quarantined"] = "quarantined"

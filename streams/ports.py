@@ -60,7 +60,8 @@ class Appender(Protocol):
 
         Raises `streams.domain.errors.Unavailable` when the log cannot take them; then none of
         them was accepted (on one file), or some may have been (on a broker), which is why every
-        id is derived and a repeat is recognised.
+        id is derived and a repeat is recognised. Raises `OverLimit`, and takes none of them, where
+        one is more than the log takes as one record.
         """
         ...
 

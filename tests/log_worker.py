@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -16,13 +17,18 @@ from connectors.kafka.recovery import QuickTables
 from connectors.kafka.store import register as register_store
 from connectors.kafka.transport import register as register_kafka
 from connectors.kafka.transport import worker_options
+from connectors.log.limits import RECORD_BYTES_MAX
 from connectors.log.transport import register
 from ops.settings import from_environment
+from streams.domain.errors import OverLimit
 from streams.ports import Record
 
 SOURCE, OUTPUT, QUARANTINE, TABLE = "notices", "counts", "quarantine", "totals"
 POISON = b"poison"
 FATAL = b"fatal"
+LARGE_OUTPUT, LARGE_CHANGE, LARGE_ROW = b"large output", b"large change", b"large row"
+"""Make a step say or keep more than the log takes: a record, a row by Faust, a row by its store."""
+BEYOND_THE_LIMIT = b" " * (RECORD_BYTES_MAX + 1)
 
 
 class WorkerApp(faust.App):
@@ -43,11 +49,22 @@ def count_in_unit(  # noqa: PLR0917  # the parts of one event
             unit.send(
                 Record(topic=prefix + OUTPUT, key=key, value=value + b":" + str(total).encode())
             )
-            if value == POISON:
-                raise ValueError("poison")
-    except ValueError:
+            spoil(table, unit, Record(topic=prefix + OUTPUT, key=key, value=value))
+    except (ValueError, OverLimit):
         with app.producer.unit(message) as unit:
             unit.send(Record(topic=prefix + QUARANTINE, key=key, value=value))
+
+
+def spoil(table: Any, unit: Any, record: Record) -> None:
+    """What goes wrong at the end of a step, when all else of it is said."""
+    if record.value == POISON:
+        raise ValueError("poison")
+    if record.value == LARGE_OUTPUT:
+        unit.send(replace(record, value=BEYOND_THE_LIMIT))
+    if record.value == LARGE_CHANGE:
+        table[record.key] = BEYOND_THE_LIMIT
+    if record.value == LARGE_ROW:
+        table.data.write_with_step(record.key, BEYOND_THE_LIMIT)
 
 
 async def count_plainly(app: Any, table: Any, key: bytes, value: bytes, prefix: str = "") -> None:

@@ -11,8 +11,9 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it shi
 
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.reaching import reached
-from connectors.kafka.topics import RECORD_BYTES_MAX
+from connectors.kafka.topics import BATCH_BYTES_MAX
 from connectors.kafka.unit import outgoing_of, place_of
+from connectors.log.limits import must_fit
 from streams.domain.errors import Unavailable
 from streams.ports import Place, Record
 
@@ -41,6 +42,7 @@ class KafkaAppender:
         """Append all records; see `streams.ports.Appender`."""
         if not records:
             return ()
+        must_fit(records)
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(self._seconds_max):
@@ -70,7 +72,7 @@ class KafkaAppender:
                         **connection.client_options(),
                         acks="all",
                         enable_idempotence=True,
-                        max_request_size=RECORD_BYTES_MAX,
+                        max_request_size=BATCH_BYTES_MAX,
                     )
                     try:
                         await producer.start()

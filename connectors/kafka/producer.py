@@ -17,6 +17,7 @@ from faust.types.tuples import RecordMetadata as FaustMetadata
 
 from connectors.kafka.stopping import stop_process
 from connectors.kafka.unit import Outgoing, Sent, Unit, outgoing_of, place_of
+from connectors.log.limits import must_fit, row_must_fit
 from streams.ports import Place, Record
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Producer(driver.Producer):
 
     async def append(self, records: Sequence[Record]) -> Sequence[Place]:
         """Send records that belong to no step and return their places; see `ports.Appender`."""
+        must_fit(records)
         await self.room()
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in records]
@@ -120,6 +122,7 @@ class Producer(driver.Producer):
         """Take in a table change: into the open unit, or on its own when there is none."""
         pending = fut.message
         topic = pending.topic or pending.channel.get_topic_name()
+        row_must_fit(topic, pending.key, pending.value)
         changed = self._change(topic, pending.key, pending.value, pending.partition)
         outgoing = Outgoing(
             topic,

@@ -16,6 +16,7 @@ from connectors.kafka.replay import client_options_of
 from connectors.kafka.rows import ON_DISK, MemoryRows, RocksRows
 from connectors.kafka.stopping import stop_process
 from connectors.kafka.unit import Outgoing
+from connectors.log.limits import row_must_fit
 from connectors.log.recordstore import DirtyRow, RecordStore
 
 if TYPE_CHECKING:
@@ -58,11 +59,13 @@ class Store(RecordStore):
     def write_with_step(self, key: bytes, value: bytes | None) -> bool:
         """Write, or with None remove, a row in the open unit; false when no step is under way.
 
-        The partition is that of the step's own event, as with Faust's tables.
+        The partition is that of the step's own event, as with Faust's tables. Raises `OverLimit`
+        for a row that is more than the log takes.
         """
         unit, partition = cast("Producer", self.app.producer).opened, self.partition_of_step()
         if unit is None or partition is None:
             return False
+        row_must_fit(self.changelog_name, key, value)
         change = self.write(partition, key, value)
         record = Outgoing(self.changelog_name, key, value or None, partition, (), change.settle)
         unit.outgoing.append(record)

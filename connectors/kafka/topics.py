@@ -21,6 +21,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # it ships no typ
 
 from connectors.kafka.admin import an_admin
 from connectors.kafka.connection import KafkaConnection
+from connectors.log.limits import RECORD_BYTES_MAX
 from streams.domain.errors import Conflict
 from streams.topics import DAY_SECONDS
 
@@ -28,10 +29,8 @@ MIN_IN_SYNC = 2
 """With three replicas one broker may fail, and what was acknowledged still stands on two."""
 USABLE_SECONDS_MAX = 30.0
 USABLE_PAUSE_SECONDS = 0.05
-RECORD_BYTES_MAX = 8 * 1024 * 1024
-"""Kafka's own limit is one: an invoice with a hundred payments and long names, told of in several
-notifications, goes beyond it as one record."""
 BATCH_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024
+"""What Kafka itself is told: a record with all that it is wrapped in."""
 COMPARED = ("cleanup.policy", "min.insync.replicas", "message.timestamp.type")
 """What loses or reorders money when it differs."""
 KEPT = ("retention.ms", "retention.bytes", "delete.retention.ms", "max.message.bytes")

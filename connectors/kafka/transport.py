@@ -15,7 +15,7 @@ from connectors.kafka.connection import (
 )
 from connectors.kafka.consumer import Consumer
 from connectors.kafka.producer import Producer
-from connectors.kafka.topics import RECORD_BYTES_MAX
+from connectors.kafka.topics import BATCH_BYTES_MAX
 
 SESSION_SECONDS = 6.0
 """A worker that is silent for this long has lost its partitions; brokers allow no less.
@@ -54,6 +54,6 @@ def worker_options(connection: KafkaConnection, instance: str) -> dict[str, Any]
         "broker_request_timeout": REQUEST_SECONDS_MAX,
         "producer_request_timeout": REQUEST_SECONDS_MAX,
         "producer_acks": -1,
-        "producer_max_request_size": RECORD_BYTES_MAX,
+        "producer_max_request_size": BATCH_BYTES_MAX,
         "topic_allow_declare": False,
     }

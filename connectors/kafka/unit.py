@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from aiokafka.structs import RecordMetadata  # type: ignore[import-untyped]  # it ships no types
 
+from connectors.log.limits import must_fit
 from streams.ports import Place, Record
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ class Unit:
         self.undo: list[Callable[[], None]] = []
 
     def send(self, record: Record) -> None:
-        """Send a record when, and only when, the block ends well."""
+        """Send a record when, and only when, the block ends well.
+
+        Raises `OverLimit` for one that is more than the log takes.
+        """
+        must_fit((record,))
         self.outgoing.append(outgoing_of(record))
 
     def __enter__(self) -> Self:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # it ships no types
+
+from streams.ports import Place
 
 OFFSETS_PER_PARTITION = 1 << 40
 """A partition's records occupy this many consecutive integers of the log table's key."""
@@ -29,3 +32,11 @@ def place_of(partition_id: int, offset: int) -> int:
 def offset_of(place: int) -> int:
     """The offset that a log table's key stands for."""
     return place % OFFSETS_PER_PARTITION
+
+
+def places_at(partitions: Sequence[tuple[str, int]], offsets: Sequence[int]) -> list[Place]:
+    """Places from topics and partitions, and the offset in each."""
+    return [
+        Place(topic=topic, partition=partition, offset=offset)
+        for (topic, partition), offset in zip(partitions, offsets, strict=True)
+    ]

@@ -14,6 +14,7 @@ from faust.types.tuples import TP, FutureMessage, Message, RecordMetadata
 from connectors.log.catalog import Topic
 from connectors.log.elements import Element, Row, size_of
 from connectors.log.headers import pack_headers
+from connectors.log.limits import row_must_fit
 from connectors.log.places import partition_of
 from connectors.log.unit import Change, Unit, UnitOrder
 from streams.ports import Place, Record
@@ -148,6 +149,7 @@ class Producer(base.Producer):
         """Take in a table change: into the open unit, or on its own when there is none."""
         pending = fut.message
         topic = pending.topic or pending.channel.get_topic_name()
+        row_must_fit(topic, pending.key, pending.value)
         row, _ = self._row(topic, pending.key, pending.value, pending.partition, pending.headers)
         table = self._table_of(topic)
         written = None if table is None else table.data.write(row)

@@ -15,8 +15,9 @@ from connectors.log.catalog import Catalog, Topic
 from connectors.log.elements import Element, Position, Row, settle_all, settle_future, size_of
 from connectors.log.gate import Gate, Lease
 from connectors.log.headers import pack_headers
+from connectors.log.limits import must_fit
 from connectors.log.maintenance import Maintenance
-from connectors.log.places import partition_of
+from connectors.log.places import partition_of, places_at
 from connectors.log.reader import Reader, Stored
 from connectors.log.rows import Rows
 from connectors.log.schema import connect, prepare_file
@@ -122,6 +123,7 @@ class SqliteLog:
         """Append all records in one transaction; see `streams.ports.Appender`."""
         if not records:
             return ()
+        must_fit(records)
         rows, places = self.rows_of(records)
         element = Element(rows=rows, size_bytes=size_of(rows))
         if not self.backlog.has_room(len(rows), element.size_bytes):
@@ -130,7 +132,7 @@ class SqliteLog:
         future: asyncio.Future[list[int]] = loop.create_future()
         element.loop, element.settled = loop, settle_future(future)
         self.enqueue(element)
-        return _places(places, await future)
+        return places_at(places, await future)
 
     async def _wait_for_room(self, records: int, size_bytes: int) -> None:
         try:
@@ -170,6 +172,7 @@ class SqliteLog:
 
     def append_blocking(self, records: Sequence[Record]) -> Sequence[Place]:
         """Append like `append`, from a thread without an event loop."""
+        must_fit(records)
         rows, places = self.rows_of(records)
         outcome: SimpleQueue[tuple[Element, BaseException | None]] = SimpleQueue()
         self.enqueue(
@@ -182,7 +185,7 @@ class SqliteLog:
         element, error = outcome.get()
         if error is not None:
             raise error
-        return _places(places, element.offsets)
+        return places_at(places, element.offsets)
 
     # -- the writer's thread
 
@@ -290,10 +293,3 @@ class SqliteLog:
         self._catalog_gate.close()
         self._gate.close()
         self._bells.close()
-
-
-def _places(places: Sequence[tuple[str, int]], offsets: Sequence[int]) -> list[Place]:
-    return [
-        Place(topic=topic, partition=partition, offset=offset)
-        for (topic, partition), offset in zip(places, offsets, strict=True)
-    ]

@@ -10,6 +10,7 @@ from faust.types import EventT
 from faust.types.tuples import TP
 
 from connectors.log.elements import Row
+from connectors.log.limits import row_must_fit
 from connectors.log.recordstore import DirtyRow, RecordStore
 from connectors.log.rowcache import RowCache
 from connectors.log.rows import Rows
@@ -50,11 +51,13 @@ class Store(RecordStore):
     def write_with_step(self, key: bytes, value: bytes | None) -> bool:
         """Write, or with None remove, a row in the open unit; false when no step is under way.
 
-        The partition is that of the step's own event, as with Faust's tables.
+        The partition is that of the step's own event, as with Faust's tables. Raises `OverLimit`
+        for a row that is more than the log takes.
         """
         unit, partition = cast("Producer", self.app.producer).opened, self.partition_of_step()
         if unit is None or partition is None:
             return False
+        row_must_fit(self.changelog_name, key, value)
         row = self._ids()[partition], key, value, None
         unit.write(row, self.write(row))
         return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 from faust.types.tuples import TP, FutureMessage, Message
 
 from connectors.log.elements import Row
+from connectors.log.limits import must_fit
 from streams.ports import Record
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ class Unit:
         self.undo: list[Callable[[], None]] = []
 
     def send(self, record: Record) -> None:
-        """Append a record when, and only when, the whole unit becomes durable."""
+        """Append a record when, and only when, the whole unit becomes durable.
+
+        Raises `OverLimit` for one that is more than the log takes.
+        """
+        must_fit((record,))
         self.rows.append(self._producer.row_of(record))
 
     def change(self, row: Row, future: FutureMessage, written: Written | None) -> None:

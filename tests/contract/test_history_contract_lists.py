@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.log.limits import RECORD_BYTES_MAX
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.errors import Malformed
 from streams.domain.ids import EndpointId, MerchantId
@@ -200,6 +202,16 @@ async def test_quarantine_comes_oldest_first(history: History) -> None:
         return await history.quarantined(after=after, limit=2)
 
     assert [row.quarantined for row in await all_pages(ask, 2)] == kept[::-1]
+
+
+async def test_quarantine_keeps_whatever_the_log_took(history: History) -> None:
+    large = replace(a_quarantined(), raw_base64="A" * (RECORD_BYTES_MAX - 1_000))
+
+    await history.store(archived(large))
+
+    row = await history.quarantine_row(large.quarantine_id)
+    assert row is not None
+    assert row.quarantined == large
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "=", "W10", "WyJldmVudHMiXQ", "A" * 2_000, "e30"])

@@ -7,17 +7,21 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner  # type: ignore[import-untyped]  # no types
 
+from connectors.log.limits import RECORD_BYTES_MAX
+from streams.domain.errors import OverLimit
 from streams.ports import Record
 from tests.conftest import Eventually
 from tests.log_engines import Engine, a_sqlite_engine
 from tests.log_helpers import a_record, end, start
 from tests.log_kafka import a_kafka_engine
+from tests.log_worker import LARGE_CHANGE, LARGE_OUTPUT, LARGE_ROW, POISON
 
 pytestmark = [
     pytest.mark.integration,
@@ -114,6 +118,19 @@ async def test_bytes_and_headers_come_back_as_they_were(engine: Engine) -> None:
     assert (seen.key, seen.value, seen.headers) == (record.key, record.value, record.headers)
 
 
+async def test_the_largest_record_is_taken_and_a_larger_one_refused(engine: Engine) -> None:
+    room = RECORD_BYTES_MAX - len(b"key") - len(b"traceparent" + b"00-1")
+    headers = (("traceparent", b"00-1"),)
+    largest = Record(topic="notices", key=b"key", value=b"v" * room, headers=headers)
+    larger = replace(largest, value=b"v" * (room + 1))
+
+    with pytest.raises(OverLimit, match=r"8388609 bytes for .*notices .* 8388608"):
+        await engine.appender.append([a_record(), larger])
+    await engine.appender.append([largest])
+
+    assert [seen.value == largest.value for seen in engine.read("notices")] == [True]
+
+
 async def test_what_was_appended_is_readable_when_the_call_returns(engine: Engine) -> None:
     async def append(n: int) -> bool:
         await engine.appender.append([a_record(key=f"k{n}", value=str(n))])
@@ -165,14 +182,17 @@ async def test_a_killed_stage_loses_nothing(
 async def test_a_unit_left_by_an_exception_sends_nothing(
     engine: Engine, eventually: Eventually
 ) -> None:
-    values = ("1", "poison", "2", "poison", "3")
+    """Also where the exception is the log's own, which takes no record of that size."""
+    spoilt = [value.decode() for value in (POISON, LARGE_OUTPUT, LARGE_CHANGE, LARGE_ROW)]
+    values = ("1", *spoilt[:2], "2", *spoilt[2:], "3")
     await engine.appender.append([a_record(value=value) for value in values])
 
     with a_worker(engine):
+        await eventually(partial(has_counted, engine, 3))
         await eventually(lambda: engine.positions(GROUP, "notices") == engine.ends("notices"))
 
     assert [seen.value for seen in engine.read("counts")] == [b"1:1", b"2:2", b"3:3"]
-    assert [seen.value for seen in engine.read("quarantine")] == [b"poison", b"poison"]
+    assert [(seen.value or b"").decode() for seen in engine.read("quarantine")] == spoilt
     assert engine.rows("log-worker-totals-changelog") == {b"k": b"3"}
     assert sum(engine.ends("log-worker-totals-changelog")) == 3
 

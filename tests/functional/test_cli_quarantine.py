@@ -30,7 +30,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-def a_quarantined(quarantine_id: str, *, topic: str = "references") -> Quarantined:
+def a_quarantined(
+    quarantine_id: str, *, topic: str = "references", whole_bytes: int | None = None
+) -> Quarantined:
     return Quarantined(
         quarantine_id=quarantine_id,
         at=NOW,
@@ -39,6 +41,7 @@ def a_quarantined(quarantine_id: str, *, topic: str = "references") -> Quarantin
         raw_base64=base64.b64encode(RAW).decode(),
         topic=topic,
         key=base64.b64encode(b"ca_1:ORD-1").decode() if topic else "",
+        whole_bytes=whole_bytes,
     )
 
 
@@ -103,3 +106,16 @@ async def test_a_retry_puts_the_same_bytes_back_where_they_were_read_from(
     assert second["retried_at"] is None
     assert await asyncio.to_thread(main, ["quarantine", "list"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 in quarantine, 1 put back"
+
+
+async def test_the_beginning_of_a_record_is_not_put_back_for_the_whole(
+    data: Path, capsys: Output
+) -> None:
+    await asyncio.to_thread(main, ["setup"])
+    await keep(data, a_quarantined("qtn_1", whole_bytes=9_000_000))
+
+    assert await asyncio.to_thread(main, ["quarantine", "retry", "qtn_1"]) == 1
+
+    assert "only the beginning of a record of 9000000 bytes" in capsys.readouterr().err
+    (row,) = await listed(data, capsys)
+    assert row["retried_at"] is None

@@ -10,9 +10,11 @@ import pytest
 from streams.domain.delivery import (
     ATTEMPTS_MAX,
     Attempt,
+    Delivery,
     DeliveryStatus,
     EndpointStatus,
 )
+from streams.domain.errors import OverLimit
 from streams.happenings import DeliveriesStarted
 from streams.messages import ResendRequested
 from tests.builders import (
@@ -60,6 +62,25 @@ def test_a_notification_starts_a_delivery_to_each_endpoint_that_wants_it() -> No
         DeliveriesStarted(merchant_id=MERCHANT, deliveries=(replace(delivery, body=""),))
     ]
     assert result.outcome == "notified"
+
+
+def test_nothing_is_sent_when_the_log_does_not_take_one_of_the_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk(an_endpoint(), an_endpoint(endpoint=OTHER))
+    put = desk.table.put
+
+    def refuse_the_second(delivery: Delivery) -> None:
+        if delivery.endpoint_id == OTHER:
+            raise OverLimit
+        put(delivery)
+
+    monkeypatch.setattr(desk.table, "put", refuse_the_second)
+
+    with pytest.raises(OverLimit):
+        desk.read(TOLD)
+
+    assert not desk.lanes.offered, "the unit takes back the row of the first"
 
 
 def test_without_an_endpoint_nobody_is_told_and_nothing_is_said() -> None:
