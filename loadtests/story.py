@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from loadtests.load import Load
 from loadtests.registering import in_the_log
-from loadtests.report import Measured, latencies_ms, spread
+from loadtests.report import Measured, latencies_ms, percentile, spread
 from loadtests.truth import faults
 from loadtests.world import World
 
@@ -41,6 +41,22 @@ class Story:
     def longest_intake_pause_seconds(self) -> float:
         """The longest time in which no notice was accepted, between the first and the last."""
         return _longest_seconds(self._accepted_ns())
+
+    @property
+    def late_seconds(self) -> float:
+        """Of a hundred notices all but one were told sooner than so long after their time."""
+        return percentile(latencies_ms(self.load), 0.99) / 1e3
+
+    def longest_pause_within(self, seconds: float) -> float:
+        """The longest time so soon after the fault that had no webhook, or no acceptance."""
+        until_ns = self.fault_ns + int(seconds * 1e9)
+        told = [arrival.at_ns for arrival in self.load.arrivals.values()]
+        return max(
+            _longest_seconds(
+                [self.fault_ns, until_ns, *(at for at in times if self.fault_ns <= at <= until_ns)]
+            )
+            for times in (told, self._accepted_ns())
+        )
 
     def accepted_per_second(self, after_seconds: float) -> float:
         """The rate of acceptances from so long after the fault to the end of the schedule."""

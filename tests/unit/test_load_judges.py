@@ -90,6 +90,16 @@ def a_story(*, accepted_at: Sequence[float], fault_at: float, refused: int = 0) 
     return Story(name="any", load=load, wrong=[], fault_ns=int(fault_at * 1e9))
 
 
+def test_a_pause_counts_from_the_fault_and_on_either_side() -> None:
+    story = a_story(accepted_at=[0, 1, 2, 6, 7, 20], fault_at=3)
+
+    assert story.longest_pause_within(4.5) == 4.5, "no webhook came at all"
+    for at in (4, 5, 6):
+        story.load.arrivals[str(at)] = replace(an_arrival(), at_ns=at * 10**9)
+    assert story.longest_pause_within(3) == 3, "nothing was accepted between 3 and 6"
+    assert story.longest_pause_within(14) == 11, "no webhook came between 6 and 17"
+
+
 def test_what_was_told_rightly_is_no_fault() -> None:
     assert list(check_webhooks(EXPECTED, [an_arrival()])) == []
     assert list(check_feed(EXPECTED, [EVENT], [an_arrival()])) == []
