@@ -37,9 +37,8 @@ test: lint ## Everything that `check` does, every other test, and the coverage g
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report= \
 		-o cache_dir=.pytest_cache/shared $(ALONE:%=--ignore=%)
-	$(BIN)/pytest --cov --cov-append --cov-report= -o cache_dir=.pytest_cache/alone $(ALONE)
-	$(BIN)/coverage report
-	$(BIN)/coverage report --include='streams/domain/*' --fail-under=100
+	$(BIN)/coverage report --fail-under=100
+	$(BIN)/pytest -o cache_dir=.pytest_cache/alone $(ALONE)
 	@cat .pytest_cache/shared/skipped.txt .pytest_cache/alone/skipped.txt
 
 faults: $(STAMP) ## The faults of `make test` at their full length, with figures: nine minutes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,7 @@ settings.register_profile("ci", derandomize=True, max_examples=200, deadline=Non
 settings.register_profile("thorough", max_examples=5_000, deadline=None, print_blob=True)
 settings.load_profile("ci")
 
+UNIT_TESTS = Path(__file__).parent / "unit"
 EVENTUALLY_SECONDS = 30.0
 EVENTUALLY_PAUSE_SECONDS = 0.01
 
@@ -46,6 +48,16 @@ def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
         root.removeHandler(keeper)
     if keeper.lines and request.node.get_closest_marker("allows_errors") is None:
         pytest.fail("errors were logged:\n" + "\n".join(keeper.lines), pytrace=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only the unit tests count as covering code: they are quick, and assert what it does.
+
+    Tracing costs the others as much again as they do, and what they run by the way proves little.
+    """
+    for item in items:
+        if UNIT_TESTS not in item.path.parents:
+            item.add_marker("no_cover")
 
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]

@@ -29,7 +29,6 @@ from tests.redis_servers import client_of
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.no_cover,
     pytest.mark.timeout(600),
     pytest.mark.allows_errors,  # our own clients of a broker that is gone call that one
     pytest.mark.asyncio(loop_scope="module"),

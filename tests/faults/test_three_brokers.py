@@ -17,7 +17,6 @@ from tests.faults.scale import RATE
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.no_cover,
     pytest.mark.timeout(400),
     pytest.mark.allows_errors,  # our own clients of a broker that is gone call that one
 ]

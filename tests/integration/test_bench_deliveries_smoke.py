@@ -28,7 +28,7 @@ from tests.builders import a_delivery
 from tests.log_helpers import a_log
 from tests.message_builders import a_deliveries_started, a_quarantined
 
-pytestmark = [pytest.mark.integration, pytest.mark.no_cover]
+pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 24, 1, 15, tzinfo=UTC)
 

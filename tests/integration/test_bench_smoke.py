@@ -15,7 +15,7 @@ from loadtests.report import percentile, spread, table
 from loadtests.sink import listen
 from loadtests.verify import read_dump
 
-pytestmark = [pytest.mark.integration, pytest.mark.no_cover]
+pytestmark = pytest.mark.integration
 
 BODY = '{"type":"invoice.paid","data":{"payment":{"reference":"R-1"},"stages":{}}}'
 

@@ -34,7 +34,7 @@ from tests.integration.product_world import (
 )
 from tests.integration.test_product_on_real_engines import environment
 
-pytestmark = [pytest.mark.integration, pytest.mark.no_cover, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 STAGES = ("resolving", "settling", "notifying")
 MERCHANTS = 8
