@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev stack test check faults lint bench bench-deliveries lock clean
+.PHONY: help setup demo dev stack test check faults lint load bench bench-deliveries lock clean
 
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
@@ -50,8 +50,14 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+load: $(STAMP) ## Load it through Locust: PROFILE=steady RATE=100 SECONDS=30 ENGINE=embedded|real
+	$(BIN)/python -m loadtests.harness $(or $(PROFILE),steady) --rate $(or $(RATE),100) \
+		--seconds $(or $(SECONDS),30) --engine $(or $(ENGINE),embedded) \
+		--merchants $(or $(MERCHANTS),50) --workers $(or $(WORKERS),1) $(WEB:%=--web %)
+
 bench: $(STAMP) ## Measure this machine; ENGINE=real: Kafka, Cassandra and Redis beside the files
-	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded) --report build/bench.md
+	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded) --report build/bench.md \
+		--history build/bench
 
 bench-deliveries: $(STAMP) ## Measure the delivery engine alone, with outages, kills and a large backlog
 	$(BIN)/python -m loadtests.deliveries

@@ -1,7 +1,7 @@
 """Measures the whole product on this machine, and checks after each phase that it told the truth.
 
     python -m loadtests.bench [--engine embedded|real] [--alone] [--quick] [--only PHASE ...]
-        [--json FILE] [--report FILE]
+        [--json FILE] [--report FILE] [--history FOLDER]
 
 The product runs as `keshikomi up` in a temporary directory, the receiver of its webhooks in a
 process of its own, the generator in this one; all share the cores of this machine, and nothing
@@ -27,6 +27,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from loadtests import ratios
 from loadtests.comparing import Results, markdown, side_by_side
 from loadtests.engines import ENGINES
 from loadtests.phases import (
@@ -59,14 +60,15 @@ def main() -> int:
         ]
         results = {each.engine: uvloop.run(_measure(each, _phases(given))) for each in benches}
     wrong = [fault for each in benches for fault in each.faults] + _bottlenecks(results)
-    ending = [*markdown(side_by_side(results)), "", *verdict(wrong, truth=TRUTH)]
+    document = {"machine": facts, "results": results, "faults": wrong}
+    beside = _beside_the_one_before(given, document)
+    ending = [*markdown(side_by_side(results)), "", *beside, *verdict(wrong, truth=TRUTH)]
     _print_all(["", *_lines(results), "", *ending])
     if given.report:
         told = ["# Benchmarks", "", *machine_lines(facts), "", *ending, ""]
         given.report.parent.mkdir(parents=True, exist_ok=True)
         given.report.write_text("\n".join(told))
     if given.json:
-        document = {"machine": facts, "results": results, "faults": wrong}
         given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
     return 1 if wrong else 0
 
@@ -93,6 +95,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--invoices", type=int, help="open invoices at the restart")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures")
     parser.add_argument("--report", type=Path, metavar="FILE", help="keep the table, as Markdown")
+    parser.add_argument(
+        "--history", type=Path, metavar="FOLDER", help="keep it beside earlier ones"
+    )
     return parser.parse_args()
 
 
@@ -124,6 +129,19 @@ def _plan(given: argparse.Namespace, engine: str) -> Plan:
     if given.rate:
         plan = replace(plan, sustained_rate=given.rate, soak_rate=given.rate)
     return replace(plan, restart_invoices=given.invoices) if given.invoices else plan
+
+
+def _beside_the_one_before(given: argparse.Namespace, document: Measured) -> list[str]:
+    """Keep the run, and say as ratios how it differs from the one of its kind before it."""
+    if not given.history:
+        return []
+    name = "-".join(["bench", *_engines(given), *(["quick"] if given.quick else [])])
+    before = ratios.latest(given.history, name)
+    ratios.keep(given.history, name, document)
+    if before is None:
+        return []
+    rows = ratios.side_by_side(before["results"], document["results"])
+    return [f"beside the run of {before['machine']['at']}:", *ratios.lines(rows), ""]
 
 
 # --- what was found, in lines

@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from connectors.providers import generic_request
 from loadtests.generator import http_request
-from loadtests.verify import Expected
+from loadtests.verify import Expected, facts
 
 TOLD = frozenset({"invoice.paid"})
 """What the shops subscribe to: one webhook for each notice."""
 IN_FEED = frozenset({"payment.preliminary", "invoice.paid"})
+MATCHED = "matched"
 AMOUNT_YEN = 12_800
 
 
 @dataclass(slots=True, kw_only=True)
-class Merchant:
-    """A merchant, one channel account and one endpoint of his, and what was sent for him."""
+class Party:
+    """Who is told at one endpoint of his, and what was read of his pull feed, up to `cursor`."""
 
     path: str
     merchant_id: str
     api_key: str
-    account_id: str
     endpoint_id: str
-    notice_path: str
-    channel_secret: str
     endpoint_secret: str
-    accepted: list[str] = field(default_factory=list)
-    uncertain: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
-    """The pull feed as far as it was read, up to `cursor`."""
     cursor: str = ""
+    first_attempts: dict[str, datetime] = field(default_factory=dict)
+    """When each event was first tried to be delivered."""
 
     @property
-    def is_hanging(self) -> bool:
-        """Whether the server never answers, so that webhooks stay pending."""
-        return self.path.startswith("/hang/")
+    def is_dead(self) -> bool:
+        """Whether the server never answers with success, so that webhooks stay pending."""
+        return self.path.startswith(("/hang/", "/fail/"))
+
+    @property
+    def notices(self) -> tuple[int, int]:
+        """How many notices were accepted, and how many have no answer."""
+        raise NotImplementedError
+
+    def expected(self) -> Expected:
+        """What must have been told after all that was sent."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True, kw_only=True)
+class Merchant(Party):
+    """A merchant with one channel account, and what was sent for him."""
+
+    account_id: str
+    notice_path: str
+    channel_secret: str
+    accepted: list[str] = field(default_factory=list)
+    uncertain: list[str] = field(default_factory=list)
 
     def invoice_request(self, number: str, due_at: str) -> bytes:
         """The registration of an invoice, with its number as the reference of the channel."""
@@ -66,14 +84,20 @@ class Merchant:
         )
         return http_request("POST", self.notice_path, body, headers)
 
+    @property
+    def notices(self) -> tuple[int, int]:
+        """How many notices were accepted, and how many have no answer."""
+        return len(self.accepted), len(self.uncertain)
+
     def expected(self) -> Expected:
         """What must have been told after all that was sent."""
         return Expected(
             path=self.path,
             secret=self.endpoint_secret,
-            references=frozenset(self.accepted),
-            uncertain=frozenset(self.uncertain),
-            types=TOLD,
-            feed_types=IN_FEED,
-            complete=not self.is_hanging,
+            told=facts(TOLD, self.accepted),
+            feed=facts(IN_FEED, self.accepted),
+            may_be_told=facts(TOLD, self.uncertain),
+            may_be_in_feed=facts(IN_FEED, self.uncertain),
+            outcomes=dict.fromkeys(facts(IN_FEED, self.accepted), MATCHED),
+            complete=not self.is_dead,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Watch:
     pids: Mapping[str, int]
     memory_mb: dict[str, list[float]] = field(default_factory=dict)
     cpu_seconds: dict[str, float] = field(default_factory=dict)
+    looks: list[tuple[int, Mapping[str, Usage]]] = field(default_factory=list)
+    """Every sample with its time in nanoseconds of the monotonic clock."""
     _before: dict[str, Usage] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
@@ -102,6 +105,7 @@ class Watch:
     def _look(self) -> dict[str, Usage]:
         found = {name: usage(pid) for name, pid in self.pids.items()}
         seen = {name: each for name, each in found.items() if each is not None}
+        self.looks.append((time.perf_counter_ns(), seen))
         for name, each in seen.items():
             self.memory_mb.setdefault(name, []).append(round(each.memory_mb, 1))
         return seen

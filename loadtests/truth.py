@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from loadtests.load import POLL_SECONDS
-from loadtests.merchants import Merchant
+from loadtests.merchants import Party
 from loadtests.verify import (
     Arrival,
     check_audit,
@@ -19,6 +19,7 @@ from loadtests.verify import (
     check_order,
     check_refusals,
     check_webhooks,
+    fact_of,
 )
 from loadtests.world import World
 
@@ -29,10 +30,13 @@ ENDED_SECONDS_MAX = 30.0
 Row = dict[str, Any]
 
 
-async def faults(world: World, *, repeats_allowed: bool = False) -> list[str]:
+async def faults(
+    world: World, parties: Sequence[Party] | None = None, *, repeats_allowed: bool = False
+) -> list[str]:
     """Everything that is not as it must be after all loads so far.
 
-    With `repeats_allowed` a webhook may have come again, as after a crash: under its one id.
+    `parties` are all who were to be told, if they are not the world's own merchants. With
+    `repeats_allowed` a webhook may have come again, as after a crash: under its one id.
     """
     await world.quiet()
     world.arrivals += await world.receiver.new_arrivals(len(world.arrivals))
@@ -40,20 +44,19 @@ async def faults(world: World, *, repeats_allowed: bool = False) -> list[str]:
     for arrival in world.arrivals:
         by_path.setdefault(arrival.path, []).append(arrival)
     found = list(check_refusals(world.client.curt))
-    for merchant in world.merchants:
+    parties = world.merchants if parties is None else parties
+    for merchant in parties:
         arrivals = by_path.pop(merchant.path, [])
         found += check_webhooks(merchant.expected(), arrivals, repeats_allowed=repeats_allowed)
         found += await _faults_of_lists(world, merchant, arrivals)
     found += [f"{path}: no merchant has this server" for path in by_path]
-    accepted = sum(len(merchant.accepted) for merchant in world.merchants)
-    uncertain = sum(len(merchant.uncertain) for merchant in world.merchants)
+    accepted = sum(merchant.notices[0] for merchant in parties)
+    uncertain = sum(merchant.notices[1] for merchant in parties)
     found += check_audit(await world.product.audit(), accepted, uncertain=uncertain)
     return found
 
 
-async def _faults_of_lists(
-    world: World, merchant: Merchant, arrivals: Sequence[Arrival]
-) -> list[str]:
+async def _faults_of_lists(world: World, merchant: Party, arrivals: Sequence[Arrival]) -> list[str]:
     """What the feed and the list of deliveries say that is not so; each is read on from before."""
     expected = merchant.expected()
     new = await new_events(world, merchant)
@@ -63,23 +66,31 @@ async def _faults_of_lists(
     found += check_order(merchant.path, arrived, [event["id"] for event in merchant.events])
     if new:
         since = min(map(_told_at, new))
+        told = expected.told | expected.may_be_told
         wanted = {
             str(event["id"])
             for event in merchant.events
-            if event["type"] in expected.types and _told_at(event) >= since
+            if fact_of(event) in told and _told_at(event) >= since
         }
         listed = await deliveries(world, merchant, since)
+        merchant.first_attempts |= dict(_first_attempts(listed))
         found += check_deliveries(
             merchant.path, merchant.endpoint_id, wanted, listed, complete=expected.complete
         )
     return found
 
 
+def _first_attempts(listed: Iterable[Row]) -> Iterable[tuple[str, datetime]]:
+    for row in listed:
+        if row["attempts"]:
+            yield str(row["event_id"]), datetime.fromisoformat(row["attempts"][0]["at"])
+
+
 def _told_at(event: Row) -> datetime:
     return datetime.fromisoformat(event["payload"]["timestamp"])
 
 
-async def new_events(world: World, merchant: Merchant) -> list[Row]:
+async def new_events(world: World, merchant: Party) -> list[Row]:
     """What a merchant's pull feed has beyond what was read of it; moves his cursor."""
     events: list[Row] = []
     while True:
@@ -90,19 +101,19 @@ async def new_events(world: World, merchant: Merchant) -> list[Row]:
             return events
 
 
-async def deliveries(world: World, merchant: Merchant, since: datetime) -> list[Row]:
+async def deliveries(world: World, merchant: Party, since: datetime) -> list[Row]:
     """A merchant's deliveries from this time on, once all have ended or a time has passed."""
     begun = time.perf_counter()
     while True:
         listed = await _listed(world, merchant, since)
         have_ended = all(row["status"] in {"delivered", "failed"} for row in listed)
         is_late = time.perf_counter() - begun > ENDED_SECONDS_MAX
-        if have_ended or is_late or merchant.is_hanging:
+        if have_ended or is_late or merchant.is_dead:
             return listed
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _listed(world: World, merchant: Merchant, since: datetime) -> list[Row]:
+async def _listed(world: World, merchant: Party, since: datetime) -> list[Row]:
     """The list is newest first, and is left where it comes to what is older."""
     listed: list[Row] = []
     after = ""
@@ -115,6 +126,6 @@ async def _listed(world: World, merchant: Merchant, since: datetime) -> list[Row
             return listed
 
 
-async def _page(world: World, merchant: Merchant, path: str, after: str) -> Row:
+async def _page(world: World, merchant: Party, path: str, after: str) -> Row:
     cursor = f"&after={quote(after)}" if after else ""
     return await world.patient_call(f"{path}?limit={PAGE}{cursor}", merchant.api_key)

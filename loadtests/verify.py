@@ -13,12 +13,16 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 FAULTS_SHOWN_MAX = 20
+OK = 200
+
+Fact = tuple[str, str]
+"""A type of notification, and the payment reference that it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +46,25 @@ class Arrival:
 class Expected:
     """What one merchant must hear; `complete` is false where the server never answers.
 
-    `uncertain` are notices that were sent and whose answer never came: both are right.
+    What `may` be told is of notices that were sent and whose answer never came: both are right.
     """
 
     path: str
     secret: str
-    references: frozenset[str]
-    types: frozenset[str]
-    feed_types: frozenset[str]
-    uncertain: frozenset[str] = frozenset()
+    told: frozenset[Fact]
+    """What webhooks must tell."""
+    feed: frozenset[Fact]
+    """What the pull feed must hold."""
+    may_be_told: frozenset[Fact] = frozenset()
+    may_be_in_feed: frozenset[Fact] = frozenset()
+    outcomes: Mapping[Fact, str] = field(default_factory=dict)
+    """How the notice of a fact must have been settled."""
     complete: bool = True
 
-    def facts(self, types: Iterable[str], *, allowed: bool = False) -> set[tuple[str, str]]:
-        """The things to be told; with `allowed` also those that may be."""
-        references = self.references | self.uncertain if allowed else self.references
-        return {(kind, reference) for kind in types for reference in references}
+
+def facts(types: Iterable[str], references: Iterable[str]) -> frozenset[Fact]:
+    """Each of the types for each of the references."""
+    return frozenset((kind, reference) for reference in references for kind in types)
 
 
 def read_dump(lines: bytes) -> list[Arrival]:
@@ -107,7 +115,7 @@ def check_webhooks(  # noqa: C901  # a list of checks, one after the other
         ids_by_fact.setdefault(fact, set()).add(arrival.webhook_id)
         facts_by_id.setdefault(arrival.webhook_id, set()).add(fact)
         bodies_by_id.setdefault(arrival.webhook_id, set()).add(arrival.body)
-    for fact in sorted(ids_by_fact.keys() - expected.facts(expected.types, allowed=True)):
+    for fact in sorted(ids_by_fact.keys() - expected.told - expected.may_be_told):
         yield f"{expected.path}: told of {fact}, which was not to be told here"
     for fact, ids in ids_by_fact.items():
         if len(ids) > 1:
@@ -119,10 +127,13 @@ def check_webhooks(  # noqa: C901  # a list of checks, one after the other
         if len(bodies) > 1:
             yield f"{expected.path}: {webhook_id} came with {len(bodies)} different bodies"
     if expected.complete:
-        for fact in sorted(expected.facts(expected.types) - ids_by_fact.keys()):
+        served = [arrival for arrival in arrivals if arrival.status == OK]
+        told = {(arrival.type, arrival.reference) for arrival in served}
+        for fact in sorted(expected.told - told):
             yield f"{expected.path}: never told of {fact}"
-        if len(arrivals) > len(facts_by_id) and not repeats_allowed:
-            yield f"{expected.path}: {len(arrivals) - len(facts_by_id)} webhooks came again"
+        repeats = len(served) - len({arrival.webhook_id for arrival in served})
+        if repeats and not repeats_allowed:
+            yield f"{expected.path}: {repeats} webhooks came again"
 
 
 def check_feed(
@@ -133,16 +144,26 @@ def check_feed(
     for event_id, times in ids.items():
         if times > 1:
             yield f"{expected.path}: the feed has {event_id} {times} times"
-    facts = Counter(fact_of(event) for event in events)
-    for fact in sorted(expected.facts(expected.feed_types) - facts.keys()):
+    times_told = Counter(fact_of(event) for event in events)
+    for fact in sorted(expected.feed - times_told.keys()):
         yield f"{expected.path}: the feed does not have {fact}"
-    for fact in sorted(facts.keys() - expected.facts(expected.feed_types, allowed=True)):
+    for fact in sorted(times_told.keys() - expected.feed - expected.may_be_in_feed):
         yield f"{expected.path}: the feed has {fact}, which nobody caused"
-    for fact, times in facts.items():
+    for fact, times in times_told.items():
         if times > 1:
             yield f"{expected.path}: the feed has {fact} under {times} ids"
+    yield from _check_outcomes(expected, events)
     for webhook_id in sorted({arrival.webhook_id for arrival in arrivals} - ids.keys()):
         yield f"{expected.path}: the webhook {webhook_id} is not in the feed"
+
+
+def _check_outcomes(expected: Expected, events: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """Which notices were not settled as they must be."""
+    for event in events:
+        fact = fact_of(event)
+        wanted, found = expected.outcomes.get(fact), _part(event, "settlement").get("outcome")
+        if wanted is not None and found != wanted:
+            yield f"{expected.path}: {fact} was settled as {found}, not as {wanted}"
 
 
 def check_order(
@@ -207,13 +228,17 @@ def check_refusals(curt: int) -> Iterator[str]:
         yield f"{curt} answers 503 had no Retry-After"
 
 
-def fact_of(event: Mapping[str, object]) -> tuple[str, str]:
+def fact_of(event: Mapping[str, object]) -> Fact:
     """What an event of the feed tells: its type and the reference that was paid."""
+    return str(event.get("type")), str(_part(event, "payment").get("reference"))
+
+
+def _part(event: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """A part of what an event of the feed says, empty if it has none."""
     payload = event.get("payload")
     data = payload.get("data") if isinstance(payload, Mapping) else None
-    payment = data.get("payment") if isinstance(data, Mapping) else None
-    reference = payment.get("reference") if isinstance(payment, Mapping) else None
-    return str(event.get("type")), str(reference)
+    part = data.get(name) if isinstance(data, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
 
 
 def check_audit(audit: Mapping[str, object], accepted: int, *, uncertain: int = 0) -> Iterator[str]:

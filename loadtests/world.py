@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -89,20 +89,9 @@ class World:
         """A merchant whose server is the receiver at this path."""
         secret = f"bench-secret-{len(self.merchants):08d}"
         made = await self.call("POST", "/v1/merchants", {"name": f"Bench {path}"})
-        account = await self.call(
-            "POST",
-            "/v1/channel-accounts",
-            {
-                "merchant_id": made["id"],
-                "channel": "konbini_digital",
-                "format": "generic",
-                "config": {"secret": secret},
-            },
-        )
-        url = f"http://127.0.0.1:{self.receiver.port}{path}"
-        endpoint = await self.call(
-            "POST", "/v1/endpoints", {"url": url, "types": sorted(TOLD)}, key=made["api_key"]
-        )
+        config = {"secret": secret}
+        account = await self.add_account(made["id"], "konbini_digital", "generic", config)
+        endpoint = await self.add_endpoint(path, made["api_key"], types=TOLD)
         merchant = Merchant(
             path=path,
             merchant_id=made["id"],
@@ -115,6 +104,21 @@ class World:
         )
         self.merchants.append(merchant)
         return merchant
+
+    async def add_account(
+        self, merchant_id: str, channel: str, form: str, config: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """A channel account of a merchant."""
+        body = {"merchant_id": merchant_id, "channel": channel, "format": form, "config": config}
+        return await self.call("POST", "/v1/channel-accounts", body)
+
+    async def add_endpoint(
+        self, path: str, api_key: str, *, types: Iterable[str], **options: object
+    ) -> dict[str, Any]:
+        """An endpoint of a merchant at this path of the receiver."""
+        url = f"http://127.0.0.1:{self.receiver.port}{path}"
+        body = {"url": url, "types": sorted(types), **options}
+        return await self.call("POST", "/v1/endpoints", body, key=api_key)
 
     @property
     def unpaid(self) -> int:
@@ -201,7 +205,7 @@ class World:
 
     async def _told(self) -> None:
         """Wait for the webhooks of all that was accepted, for as long as more of them come."""
-        want = sum(len(each.accepted) for each in self.merchants if not each.is_hanging)
+        want = sum(len(each.accepted) for each in self.merchants if not each.is_dead)
 
         async def told() -> int:
             counts = await self.receiver.counts()

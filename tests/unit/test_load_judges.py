@@ -24,18 +24,27 @@ from loadtests.verify import (
     check_order,
     check_refusals,
     check_webhooks,
+    facts,
 )
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+PAID = facts({"invoice.paid"}, ["R-1"])
 EXPECTED = Expected(
     path="/ok/a",
     secret=SECRET,
-    references=frozenset({"R-1"}),
-    types=frozenset({"invoice.paid"}),
-    feed_types=frozenset({"invoice.paid"}),
+    told=PAID,
+    feed=PAID,
+    outcomes=dict.fromkeys(PAID, "matched"),
 )
-BODY = '{"type":"invoice.paid","data":{"payment":{"reference":"R-1"},"stages":{}}}'
-EVENT = {"id": "evt_1", **orjson.loads(f'{{"type":"invoice.paid","payload":{BODY}}}')}
+BODY = (
+    '{"type":"invoice.paid","data":{"payment":{"reference":"R-1"},'
+    '"settlement":{"outcome":"matched"},"stages":{}}}'
+)
+EVENT: dict[str, object] = {
+    "id": "evt_1",
+    **orjson.loads(f'{{"type":"invoice.paid","payload":{BODY}}}'),
+}
+SETTLED_OTHERWISE = EVENT | {"payload": orjson.loads(BODY.replace('"matched"', '"late"'))}
 
 
 def an_arrival(webhook_id: str = "evt_1") -> Arrival:
@@ -131,6 +140,15 @@ def test_a_repeat_is_no_fault_where_something_was_killed() -> None:
     assert list(check_webhooks(EXPECTED, arrivals, repeats_allowed=True)) == []
 
 
+def test_what_failed_at_first_and_came_again_is_told_once() -> None:
+    failed = replace(an_arrival(), status=503)
+
+    assert list(check_webhooks(EXPECTED, [failed, an_arrival()])) == []
+    assert list(check_webhooks(EXPECTED, [failed])) == [
+        "/ok/a: never told of ('invoice.paid', 'R-1')"
+    ]
+
+
 @pytest.mark.parametrize(
     ("events", "fault"),
     [
@@ -139,6 +157,7 @@ def test_a_repeat_is_no_fault_where_something_was_killed() -> None:
         ([EVENT, {**EVENT, "id": "evt_2"}], "under 2 ids"),
         ([{**EVENT, "id": "evt_2"}], "evt_1 is not in the feed"),
         ([EVENT, {**EVENT, "id": "evt_3", "type": "invoice.overpaid"}], "nobody caused"),
+        ([SETTLED_OTHERWISE], "was settled as late, not as matched"),
     ],
 )
 def test_a_wrong_feed_is_named(events: list[dict[str, object]], fault: str) -> None:
@@ -155,7 +174,9 @@ def test_an_audit_that_counts_otherwise_is_named() -> None:
 
 
 def test_a_notice_whose_answer_never_came_may_be_told_or_not() -> None:
-    expected = replace(EXPECTED, references=frozenset(), uncertain=frozenset({"R-1"}))
+    expected = replace(
+        EXPECTED, told=frozenset(), feed=frozenset(), may_be_told=PAID, may_be_in_feed=PAID
+    )
 
     assert list(check_webhooks(expected, [])) == []
     assert list(check_webhooks(expected, [an_arrival()])) == []

@@ -1,0 +1,95 @@
+"""Says of each merchant what was taken for him, and of the load itself what was wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from loadtests.formats import told_reference
+from loadtests.houses import House, Sent
+from loadtests.orders import Orders
+from loadtests.report import percentile
+from loadtests.results import Result
+from loadtests.schedule import Schedule
+
+
+def of_kind(results: Iterable[Result], what: str) -> dict[int, list[Result]]:
+    """The results of one kind by number."""
+    found: dict[int, list[Result]] = {}
+    for result in results:
+        if result.what == what:
+            found.setdefault(result.number, []).append(result)
+    return found
+
+
+def credit(
+    houses: Mapping[int, House], orders: Orders, schedule: Schedule, results: Sequence[Result]
+) -> None:
+    """Note with each merchant which of his notices were accepted, and which have no answer."""
+    notices, invoices = of_kind(results, "notice"), of_kind(results, "invoice")
+    for notice in schedule.notices:
+        for result in notices.get(notice.place, []):
+            for number in notice.payments:
+                payment = schedule.payments[number]
+                reference = told_reference(payment, orders.due)
+                sent = houses[payment.merchant].sent.setdefault(reference, Sent(payment=payment))
+                if result.is_good:
+                    sent.accepted.add(notice.kind)
+                elif not result.status:
+                    sent.uncertain.add(notice.kind)
+                if payment.is_live:
+                    _judge_invoice(sent, result, invoices.get(number, []))
+
+
+def _judge_invoice(sent: Sent, notice: Result, registrations: Sequence[Result]) -> None:
+    """Whether the invoice of a notice was there in time, was there late, or never was."""
+    good = [each for each in registrations if each.is_good]
+    if good:
+        sent.was_early |= good[0].answered_ns >= notice.sent_ns
+    elif any(not each.status for each in registrations):  # it may have been registered
+        sent.was_early = True
+        sent.uncertain |= sent.accepted
+        sent.accepted = set()
+    else:
+        sent.payment = replace(sent.payment, is_known=False)
+
+
+def faults_of_load(
+    schedule: Schedule, results: Sequence[Result], *, lag_ms_max: float
+) -> Iterator[str]:
+    """Why the figures of a load mean nothing: not sent, late, or never taken."""
+    notices = of_kind(results, "notice")
+    if lacking := len(schedule.notices) - len(notices):
+        yield f"the generator never sent {lacking} of {len(schedule.notices)} notices"
+    if lacking := len(schedule.live) - len(of_kind(results, "invoice")):
+        yield f"the generator never registered {lacking} of {len(schedule.live)} invoices"
+    lag = percentile([each.lag_ms for each in results if each.what != "wait"], 0.99)
+    if lag > lag_ms_max:
+        yield (
+            f"the generator was the bottleneck: requests left late by {lag:.1f} ms (p99), "
+            f"{lag_ms_max:g} are allowed"
+        )
+    if not any(each.is_good for several in notices.values() for each in several):
+        yield "no notice was accepted"
+
+
+def faults_of_shops(
+    houses: Mapping[int, House], orders: Orders, schedule: Schedule, results: Sequence[Result]
+) -> Iterator[str]:
+    """Which shops waited for an invoice whose notice was taken, and were not told that it is."""
+    waits = of_kind(results, "wait")
+    for payment in schedule.live:
+        sent = houses[payment.merchant].sent.get(told_reference(payment, orders.due))
+        was_taken = sent is not None and sent.accepted and sent.payment.is_known
+        for wait in waits.get(payment.number, []) if was_taken else []:
+            if not wait.is_good:
+                yield f"a shop waited in vain for payment {payment.number}: {wait.status}"
+
+
+def faults_of_readers(houses: Mapping[int, House], results: Sequence[Result]) -> Iterator[str]:
+    """Which readers of a pull feed were given something else than the feed holds in the end."""
+    for rank, pages in of_kind(results, "read").items():
+        read = [each for page in pages for each in page.ids]
+        held = [str(event["id"]) for event in houses[rank].events]
+        if read != held[: len(read)]:
+            yield f"{houses[rank].path}: a reader of the feed was given other events than it holds"

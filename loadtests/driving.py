@@ -1,0 +1,142 @@
+"""Drives one run: Locust on a ready product, servers that go away, watchers, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from loadtests.busy import Mood
+from loadtests.crew import Crew, crew
+from loadtests.generator import Client, http_request
+from loadtests.load import POLL_SECONDS
+from loadtests.orders import Orders
+from loadtests.processes import Watch
+from loadtests.results import Result, begun_ns, read_results, users_done
+from loadtests.schedule import Schedule
+from loadtests.world import LAG, World
+from streams.clock import system_clock
+
+BEGIN_SECONDS_MAX = 60.0
+END_SECONDS_MAX = 90.0
+"""So long after the last notice every answer is there, or the run goes on without it."""
+LOOK_SECONDS = 1.0
+STAGE = re.compile(r'stage="([^"]*)"')
+
+
+class CrewFailed(RuntimeError):
+    """Locust did not begin."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Backlog:
+    """How many records each stage had yet to take, by the second, also while it drains."""
+
+    port: int
+    looks: list[tuple[int, Mapping[str, int]]] = field(default_factory=list)
+
+    async def follow(self) -> None:
+        """Look until cancelled."""
+        client = Client(self.port, connections_max=1)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    _, text = await client.ask(http_request("GET", "/metrics"))
+                    lags = LAG.findall(text.decode())
+                    seen = {_stage(labels): int(float(lag)) for labels, lag in lags}
+                    self.looks.append((time.perf_counter_ns(), seen))
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            await client.close()
+
+
+def _stage(labels: str) -> str:
+    match = STAGE.search(labels)
+    return match[1] if match else labels
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """What was seen of a run, until everything was told."""
+
+    begin_ns: int
+    results: Sequence[Result]
+    watch: Watch
+    backlog: Backlog
+    around: frozenset[str]
+    """Processes that are no part of the product."""
+    wall_offset_ns: int
+    sent_ns: int
+    """When the last answer was there."""
+    told_ns: int = 0
+    """When everything was told that was to be."""
+    faults: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def driven(
+    world: World, orders: Orders, schedule: Schedule, *, web_port: int | None
+) -> AsyncIterator[Course]:
+    """Send everything; the processes and the backlog are watched until the block ends."""
+    last = max((notice.at_seconds for notice in schedule.notices), default=0.0)
+    async with AsyncExitStack() as stack:
+        hands = await stack.enter_async_context(crew(orders, web_port=web_port))
+        begin = await _begun(orders, hands)
+        around = {**world.engines.processes(), "receiver": world.receiver.pid, **hands.pids()}
+        watch = await stack.enter_async_context(Watch({**world.processes(), **around}))
+        backlog = Backlog(port=world.product.port)
+        tasks = [asyncio.create_task(backlog.follow())]
+        if orders.profile.outage:
+            tasks.append(asyncio.create_task(_be_away(world, orders, begin)))
+        stack.push_async_callback(_end, tasks)
+        faults = await _sent(orders, hands, begin + int((last + END_SECONDS_MAX) * 1e9))
+        await hands.stop()
+        yield Course(
+            begin_ns=begin,
+            results=list(read_results(orders.folder)),
+            watch=watch,
+            backlog=backlog,
+            around=frozenset(around),
+            wall_offset_ns=int(system_clock().timestamp() * 1e9) - time.perf_counter_ns(),
+            sent_ns=time.perf_counter_ns(),
+            faults=faults,
+        )
+
+
+async def _begun(orders: Orders, hands: Crew) -> int:
+    """When the schedule begins, as soon as Locust has said so."""
+    since = time.perf_counter()
+    while (begin := begun_ns(orders.folder)) is None:
+        if hands.has_ended or time.perf_counter() - since > BEGIN_SECONDS_MAX:
+            raise CrewFailed(f"Locust did not begin; it logged:\n{hands.said()}")
+        await asyncio.sleep(POLL_SECONDS)
+    return begin
+
+
+async def _sent(orders: Orders, hands: Crew, until_ns: int) -> list[str]:
+    """Wait until every user has sent everything and heard the answers; returns what went wrong."""
+    while users_done(orders.folder) < hands.users:
+        if hands.has_ended:
+            return [f"Locust ended before everything was sent; it logged:\n{hands.said()}"]
+        if time.perf_counter_ns() > until_ns:
+            return [f"after {END_SECONDS_MAX:g} s answers were still missing"]
+        await asyncio.sleep(POLL_SECONDS)
+    return []
+
+
+async def _be_away(world: World, orders: Orders, begin: int) -> None:
+    """Have all busy servers fail for a part of the time."""
+    assert orders.profile.outage is not None
+    for share, mood in zip(orders.profile.outage, (Mood.FAIL, Mood.SERVE), strict=True):
+        at_ns = begin + int(share * orders.seconds * 1e9)
+        await asyncio.sleep(max(at_ns - time.perf_counter_ns(), 0) / 1e9)
+        await world.receiver.change(mood)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

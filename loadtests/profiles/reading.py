@@ -1,0 +1,71 @@
+"""Profiles of load as data: one TOML file each beside this one, or any that is named by path."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, with_config
+
+FOLDER = Path(__file__).parent
+INTERESTING = ("invoice.paid", "payment.unmatched")
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is sent and received; whatever is a share of the time fits a run of any length.
+
+    Attributes:
+        says: What it is for, in one sentence.
+        ramp: Points (share of the time, times the rate) with straight lines between them.
+        formats: How many payments come by each format, in proportion.
+        receivers: How many merchants have a server that behaves so (a path of the sink), in
+            proportion.
+        types: What the merchants' endpoints subscribe to.
+        live: The share of invoices that shops register, and wait for, while the load runs.
+        unknown: The share of payments whose reference nobody ever issued.
+        sendings_most: Each notice is sent between once and so many times.
+        again_within: The share of the time within which a notice is sent again.
+        confirmed: The share of preliminary payments that are confirmed.
+        confirmed_after: How much later, as a share of the time.
+        outage: When busy servers are away, as shares of the time; nothing is never.
+        retry_seconds: The endpoints' own steps between attempts; nothing is the standard.
+        readers: How many read the pull feeds of the largest merchants.
+    """
+
+    says: str
+    ramp: tuple[tuple[float, float], ...] = ((0.0, 1.0), (1.0, 1.0))
+    formats: Mapping[str, float]
+    receivers: Mapping[str, float]
+    types: tuple[str, ...] = INTERESTING
+    live: float = 0.2
+    unknown: float = 0.01
+    sendings_most: int = 1
+    again_within: float = 0.0
+    confirmed: float = 0.0
+    confirmed_after: float = 0.0
+    outage: tuple[float, float] | None = None
+    retry_seconds: tuple[int, ...] = ()
+    readers: int = 2
+
+
+_READ = TypeAdapter(Profile)
+
+
+def named() -> list[str]:
+    """The profiles that come with this package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_profile(name: str) -> Profile:
+    """A profile by its name, or by the path of a TOML file of one's own.
+
+    Raises:
+        pydantic.ValidationError: the file has a member that is wrong or unknown.
+        OSError: there is no such file.
+    """
+    path = FOLDER / f"{name}.toml" if name in named() else Path(name)
+    return _READ.validate_python(tomllib.loads(path.read_text("utf-8")))

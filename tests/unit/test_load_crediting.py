@@ -1,0 +1,285 @@
+"""What was sent is credited to whom it was sent for, and a load that means nothing says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from loadtests.crediting import credit, faults_of_load, faults_of_readers, faults_of_shops
+from loadtests.driving import Backlog, Course
+from loadtests.formats import FORMATS, Account, told_reference
+from loadtests.houses import House
+from loadtests.journeys import journeys
+from loadtests.measuring import figures, series
+from loadtests.orders import Orders
+from loadtests.processes import Usage, Watch
+from loadtests.profiles.reading import Profile
+from loadtests.results import Result, ResultsFile, begin_ns, begun_ns, claim, read_results
+from loadtests.schedule import CONFIRMED, PRELIMINARY, Notice, Payment, Schedule
+from loadtests.verify import Arrival
+
+NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)
+SECOND = 1_000_000_000
+PROFILE = Profile(says="one", formats={"generic": 1}, receivers={"ok": 1})
+PAYMENT = Payment(number=0, at_seconds=5, format="generic", merchant=0, is_known=True, is_live=True)
+SCHEDULE = Schedule(
+    payments=[PAYMENT],
+    notices=[
+        Notice(place=0, at_seconds=5, kind=PRELIMINARY, payments=(0,), first=0),
+        Notice(place=1, at_seconds=6, kind=PRELIMINARY, payments=(0,), first=0),
+        Notice(place=2, at_seconds=7, kind=CONFIRMED, payments=(0,), first=2),
+    ],
+)
+ACCOUNT = Account(id="acc_0", notice_path="/n", config=FORMATS["generic"].config(0), api_key="k")
+ORDERS = Orders(
+    folder=Path(),
+    port=1,
+    profile=PROFILE,
+    rate=1,
+    seconds=10,
+    merchants=1,
+    seed=1,
+    workers=1,
+    paid_from=NOW,
+    due_at=NOW + timedelta(days=30),
+    accounts={"0 generic": ACCOUNT},
+    readings=(),
+)
+REFERENCE = told_reference(PAYMENT, ORDERS.due)
+PAID, TOLD, CONFIRMATION = (
+    (kind, REFERENCE) for kind in ("invoice.paid", "payment.preliminary", "payment.confirmed")
+)
+UNMATCHED = ("payment.unmatched", REFERENCE)
+
+
+def a_result(what: str = "notice", number: int = 0, **changes: object) -> Result:
+    at_ns = (5 + number) * SECOND
+    result = Result(
+        what="notice",
+        number=number,
+        intended_ns=at_ns,
+        sent_ns=at_ns + 1_000_000,
+        answered_ns=at_ns + 3_000_000,
+        status=202,
+        is_good=True,
+    )
+    return replace(result, **{"what": what, **changes})  # type: ignore[arg-type]  # as the test says
+
+
+REGISTERED = a_result(
+    "invoice", intended_ns=2 * SECOND, sent_ns=2 * SECOND, answered_ns=2 * SECOND + 1, status=201
+)
+WAITED = a_result("wait", intended_ns=5 * SECOND, status=200)
+ALL_WELL = [REGISTERED, WAITED, *(a_result(number=place) for place in range(3))]
+
+
+def a_house(results: Sequence[Result]) -> House:
+    house = House(
+        path="/ok/0",
+        merchant_id="mer_0",
+        api_key="k",
+        endpoint_id="ep_0",
+        endpoint_secret="whsec_",
+        types=frozenset({"invoice.paid", "payment.confirmed", "payment.unmatched"}),
+        accounts={"generic": ACCOUNT},
+    )
+    credit({0: house}, ORDERS, SCHEDULE, results)
+    return house
+
+
+# --- what must be told
+
+
+def test_a_payment_that_was_told_of_and_confirmed_is_paid_once() -> None:
+    expected = a_house(ALL_WELL).expected()
+
+    assert expected.told == {PAID, CONFIRMATION}
+    assert expected.feed == {PAID, TOLD, CONFIRMATION}
+    assert expected.may_be_in_feed == frozenset()
+    assert set(expected.outcomes.values()) == {"matched"}
+    assert a_house(ALL_WELL).notices == (2, 0)
+
+
+def test_one_accepted_sending_is_enough_and_none_is_nothing() -> None:
+    refused = a_result(number=0, status=503, is_good=False)
+    other = a_result(number=1)
+
+    assert a_house([REGISTERED, refused, other]).expected().told == {PAID}
+    assert a_house([REGISTERED, refused]).expected().feed == frozenset()
+
+
+def test_a_notice_without_an_answer_may_be_told() -> None:
+    broken = a_result(status=0, is_good=False)
+
+    house = a_house([REGISTERED, broken])
+
+    assert house.expected().told == frozenset()
+    assert house.expected().may_be_told == {PAID}
+    assert house.notices == (0, 1)
+
+
+def test_a_notice_that_overtook_its_invoice_may_have_been_unmatched_at_first() -> None:
+    late = replace(REGISTERED, answered_ns=6 * SECOND)
+
+    expected = a_house([late, a_result()]).expected()
+
+    assert expected.told == {PAID}
+    assert expected.may_be_told == {UNMATCHED}
+
+
+def test_a_payment_whose_invoice_was_refused_is_unmatched() -> None:
+    refused = replace(REGISTERED, status=503, is_good=False)
+
+    expected = a_house([refused, a_result()]).expected()
+
+    assert expected.told == {UNMATCHED}
+    assert expected.outcomes == {UNMATCHED: "unmatched"}
+
+
+# --- a load that means nothing
+
+
+def test_a_load_that_went_well_has_no_faults() -> None:
+    assert list(faults_of_load(SCHEDULE, ALL_WELL, lag_ms_max=20)) == []
+
+
+@pytest.mark.parametrize(
+    ("results", "fault"),
+    [
+        (ALL_WELL[:-1], "never sent 1 of 3 notices"),
+        (ALL_WELL[1:], "never registered 1 of 1 invoices"),
+        ([replace(each, sent_ns=each.sent_ns + SECOND) for each in ALL_WELL], "the bottleneck"),
+        ([replace(each, is_good=False) for each in ALL_WELL], "no notice was accepted"),
+    ],
+)
+def test_a_load_that_was_none_is_named(results: list[Result], fault: str) -> None:
+    found = list(faults_of_load(SCHEDULE, results, lag_ms_max=20))
+
+    assert any(fault in each for each in found), found
+
+
+def test_a_shop_that_waited_in_vain_is_named() -> None:
+    in_vain = replace(WAITED, is_good=False)
+    refused = [a_result(number=place, status=503, is_good=False) for place in range(3)]
+
+    def found(results: list[Result]) -> list[str]:
+        return list(faults_of_shops({0: a_house(results)}, ORDERS, SCHEDULE, results))
+
+    assert found(ALL_WELL) == []
+    assert found([REGISTERED, in_vain, a_result()]) == ["a shop waited in vain for payment 0: 200"]
+    assert found([REGISTERED, in_vain, *refused]) == []
+
+
+def test_a_reader_who_was_given_other_events_is_named() -> None:
+    house = a_house(ALL_WELL)
+    house.events = [{"id": "evt_1"}, {"id": "evt_2"}]
+
+    def found(*ids: str) -> list[str]:
+        return list(faults_of_readers({0: house}, [a_result("read", ids=ids)]))
+
+    assert found("evt_1") == found("evt_1", "evt_2") == []
+    for wrong in (["evt_2"], ["evt_1", "evt_1"], ["evt_1", "evt_3"]):
+        assert len(found(*wrong)) == 1
+
+
+# --- figures
+
+
+def a_course(results: Sequence[Result]) -> Course:
+    watch = Watch({"api": 1})
+    watch.looks = [
+        (at * SECOND, {"api": Usage(cpu_seconds=at / 2, memory_mb=100 + at)}) for at in range(5)
+    ]
+    watch.memory_mb = {"api": [100.0, 101.0, 102.0]}
+    watch.cpu_seconds = {"api": 0.5, "receiver": 0.1}
+    backlog = Backlog(port=1, looks=[(SECOND, {"settling": 3}), (2 * SECOND, {"settling": 1})])
+    return Course(
+        begin_ns=0,
+        results=results,
+        watch=watch,
+        backlog=backlog,
+        around=frozenset({"receiver"}),
+        wall_offset_ns=0,
+        sent_ns=8 * SECOND,
+        told_ns=9 * SECOND,
+    )
+
+
+def an_arrival(kind: str, at_ns: int, **changes: object) -> Arrival:
+    arrival = Arrival(
+        path="/ok/0",
+        at_ns=at_ns,
+        webhook_id=f"evt_{kind}",
+        timestamp="1",
+        signature="",
+        body='{"timestamp":"1970-01-01T00:00:05.008Z"}',
+        type=kind,
+        reference=REFERENCE,
+        stages={"matched_at": "1970-01-01T00:00:05.006Z"},
+    )
+    return replace(arrival, **changes)  # type: ignore[arg-type]  # as the test says
+
+
+def test_latency_counts_from_the_time_at_which_a_notice_was_meant_to_leave() -> None:
+    arrivals = [
+        an_arrival("invoice.paid", 5 * SECOND + 1, status=503),
+        an_arrival("invoice.paid", 5 * SECOND + 10_000_000),
+    ]
+    house = a_house([REGISTERED, a_result()])
+    course = a_course([REGISTERED, a_result()])
+
+    (way,) = journeys({0: house}, SCHEDULE, course, arrivals)
+
+    stages = ("accepted", "matched", "notified", "first attempt", "received")
+    assert [way.ms(stage) for stage in stages] == [3, 6, 8, None, 10]
+
+
+def test_figures_add_up_what_was_seen() -> None:
+    house, course = a_house(ALL_WELL), a_course([*ALL_WELL, a_result(number=0, is_good=False)])
+    arrivals = [an_arrival("invoice.paid", 6 * SECOND)]
+    ways = journeys({0: house}, SCHEDULE, course, arrivals)
+
+    found = figures(ways, course)
+    shown = series(ways, course)
+
+    assert found["notices_sent"] == 4
+    assert found["notices_accepted"] == 3
+    assert found["latency_ms"]["p50"] == 1_000
+    assert found["errors"] == {"notice 202": 1}
+    assert found["generator_lag_ms"]["max"] == 1
+    assert found["backlog_most"] == {"settling": 3}
+    assert found["drained_after_seconds"] == 1
+    assert found["cpu_ms_per_notice"]["product"] == pytest.approx(166.667)
+    assert shown["cpu_percent"]["api"] == [(at, 50) for at in range(1, 5)]
+    assert shown["rate"]["offered"] == [(5, 2), (6, 1), (7, 1)]
+
+
+# --- files between processes
+
+
+def test_results_are_read_as_they_were_written_but_for_a_line_that_was_cut_off(
+    tmp_path: Path,
+) -> None:
+    file = ResultsFile(tmp_path, "Gmo-0")
+    file.add(a_result())
+    file.add(a_result("read", ids=("evt_1",)))
+    file.done()
+    file.close()
+    (tmp_path / "Sbps-0.results").write_text('{"what":"not')
+
+    assert list(read_results(tmp_path)) == [a_result(), a_result("read", ids=("evt_1",))]
+
+
+def test_each_number_is_claimed_once(tmp_path: Path) -> None:
+    assert [claim(tmp_path, "Gmo", 2), claim(tmp_path, "Gmo", 2)] == [0, 1]
+    with pytest.raises(RuntimeError, match="more than 2"):
+        claim(tmp_path, "Gmo", 2)
+
+
+def test_all_begin_when_the_first_one_said(tmp_path: Path) -> None:
+    assert begun_ns(tmp_path) is None
+    assert [begin_ns(tmp_path, 7), begin_ns(tmp_path, 9), begun_ns(tmp_path)] == [7, 7, 7]
