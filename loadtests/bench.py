@@ -31,7 +31,6 @@ from loadtests import ratios
 from loadtests.comparing import Results, markdown, side_by_side
 from loadtests.engines import ENGINES
 from loadtests.phases import (
-    ON_REQUEST,
     PHASES,
     QUICK,
     Bench,
@@ -91,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke of about a minute")
     parser.add_argument("--only", choices=list(PHASES), action="append", help="this phase alone")
     parser.add_argument("--seconds", type=float, help="how long each load is")
-    parser.add_argument("--rate", type=float, help="the rate of the sustained load and the soak")
+    parser.add_argument("--rate", type=float, help="the rate of the sustained load")
     parser.add_argument("--invoices", type=int, help="open invoices at the restart")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures")
     parser.add_argument("--report", type=Path, metavar="FILE", help="keep the table, as Markdown")
@@ -104,8 +103,7 @@ def _arguments() -> argparse.Namespace:
 def _phases(given: argparse.Namespace) -> list[str]:
     if given.only:
         return list(given.only)
-    left_out = ON_REQUEST | ({"search"} if given.quick else set())
-    return [name for name in PHASES if name not in left_out]
+    return [name for name in PHASES if not (given.quick and name == "search")]
 
 
 def _engines(given: argparse.Namespace) -> list[str]:
@@ -124,10 +122,9 @@ def _plan(given: argparse.Namespace, engine: str) -> Plan:
             latency_seconds=given.seconds,
             sustained_seconds=given.seconds,
             isolation_seconds=given.seconds,
-            soak_seconds=given.seconds,
         )
     if given.rate:
-        plan = replace(plan, sustained_rate=given.rate, soak_rate=given.rate)
+        plan = replace(plan, sustained_rate=given.rate)
     return replace(plan, restart_invoices=given.invoices) if given.invoices else plan
 
 
@@ -152,8 +149,6 @@ def _loads(phases: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
         yield f"latency {rate}", figures
     if "sustained" in phases:
         yield f"sustained {phases['sustained']['rate']:g}/s", phases["sustained"]
-    if "soak" in phases:
-        yield f"soak {phases['soak']['rate']:g}/s", phases["soak"]
     for figures in phases.get("search", {}).get("tries", []):
         yield f"search {figures['rate']:g}/s", figures
 
@@ -194,10 +189,6 @@ def _engine_lines(engine: str, phases: Mapping[str, Measured]) -> Iterator[str]:
     for name in ("start", "isolation", "restart", "history"):
         if name in phases:
             yield f"{engine} {name}: {orjson.dumps(phases[name]).decode()}"
-    if "soak" in phases:
-        yield f"{engine} soak, MB by the minute:"
-        for process, minutes in phases["soak"]["memory_mb_by_minute"].items():
-            yield f"  {process}: {' '.join(map(str, minutes))}"
     if "search" in phases:
         yield f"{engine}: the highest rate that holds: {phases['search']['highest_that_holds']:g}/s"
 

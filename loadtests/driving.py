@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from loadtests.crew import Crew, crew
 from loadtests.generator import Client, http_request
 from loadtests.load import POLL_SECONDS
 from loadtests.orders import Orders
-from loadtests.processes import Watch
+from loadtests.processes import Watch, tree
 from loadtests.results import Result, begun_ns, read_results, users_done
 from loadtests.schedule import Schedule
 from loadtests.world import LAG, World
@@ -69,10 +70,6 @@ class Course:
     around: frozenset[str]
     """Processes that are no part of the product."""
     wall_offset_ns: int
-    sent_ns: int
-    """When the last answer was there."""
-    told_ns: int = 0
-    """When everything was told that was to be."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -85,8 +82,9 @@ async def driven(
     async with AsyncExitStack() as stack:
         hands = await stack.enter_async_context(crew(orders, web_port=web_port))
         begin = await _begun(orders, hands)
-        around = {**world.engines.processes(), "receiver": world.receiver.pid, **hands.pids()}
-        watch = await stack.enter_async_context(Watch({**world.processes(), **around}))
+        beside = {"receiver": world.receiver.pid, "harness": os.getpid()}
+        around = {**world.engines.processes(), **hands.pids(), **beside}
+        watch = await stack.enter_async_context(Watch(tree(world.product.process.pid) | around))
         backlog = Backlog(port=world.product.port)
         tasks = [asyncio.create_task(backlog.follow())]
         if orders.profile.outage:
@@ -101,7 +99,6 @@ async def driven(
             backlog=backlog,
             around=frozenset(around),
             wall_offset_ns=int(system_clock().timestamp() * 1e9) - time.perf_counter_ns(),
-            sent_ns=time.perf_counter_ns(),
             faults=faults,
         )
 

@@ -41,7 +41,7 @@ def figures(journeys: Sequence[Journey], course: Course) -> Measured:
         "errors": errors(course.results),
         "generator_lag_ms": spread([each.lag_ms for each in course.results if each.what != "wait"]),
         "backlog_most": _backlog_most(course),
-        "drained_after_seconds": round(max(course.told_ns - course.sent_ns, 0) / SECOND_NS, 2),
+        "drained_after_seconds": _drained(living, notices),
         **_processes(course, accepted),
     }
 
@@ -70,6 +70,13 @@ def errors(results: Iterable[Result]) -> Measured:
     """What was answered otherwise than by success, by kind of request and status."""
     bad = Counter(f"{each.what} {each.status or 'broken'}" for each in results if not each.is_good)
     return dict(sorted(bad.items()))
+
+
+def _drained(living: Iterable[Journey], notices: Iterable[Result]) -> float:
+    """How long after the last notice was answered the last webhook came."""
+    answered = max((each.answered_ns for each in notices), default=0)
+    told = max((journey.stages["received"] for journey in _told(living)), default=answered)
+    return round(max(told - answered, 0) / SECOND_NS, 2)
 
 
 def _backlog_most(course: Course) -> Measured:

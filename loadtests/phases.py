@@ -17,7 +17,6 @@ from loadtests.report import (
     holds,
     latencies_ms,
     load_figures,
-    memory_by_minute,
     percentile,
     spread,
 )
@@ -30,8 +29,6 @@ from streams.clock import monotonic_seconds
 MERCHANTS = 8
 WARM_UP_RATE = 40.0
 WARM_UP_SECONDS = 2.0
-SOAK_HASTE = 3.0
-"""The warm-up of a soak goes by so many times faster."""
 REAL_RATE = 300.0
 """The load that Kafka, Cassandra and Redis must carry on the product's own two cores."""
 FIRST_WEBHOOK_SECONDS_MAX = 120.0
@@ -49,9 +46,6 @@ class Plan:
     isolation_rate: float = 200
     isolation_seconds: float = 15
     isolation_rounds: int = 2
-    soak_rate: float = 100
-    soak_warm_up_seconds: float = 600
-    soak_seconds: float = 600
     registered: int = 5_000
     restart_invoices: int = 100_000
     history_payments: int = 5_000
@@ -67,9 +61,6 @@ QUICK = Plan(
     isolation_rate=100,
     isolation_seconds=4,
     isolation_rounds=1,
-    soak_rate=50,
-    soak_warm_up_seconds=2,
-    soak_seconds=10,
     registered=300,
     restart_invoices=500,
     history_payments=500,
@@ -242,17 +233,6 @@ async def _restart_once(made: World, number: signal.Signals) -> Measured:
     }
 
 
-async def soak(bench: Bench) -> Measured:
-    """Whether memory stays flat once every bounded cache is full: each process by the minute."""
-    plan = bench.plan
-    seconds = plan.soak_warm_up_seconds + plan.soak_seconds
-    async with bench.world("soak", ok_paths()) as made:
-        await bench.prepare(made, int(plan.soak_rate * seconds))
-        await made.load(plan.soak_rate * SOAK_HASTE, plan.soak_warm_up_seconds / SOAK_HASTE)
-        load = await made.load(plan.soak_rate, plan.soak_seconds)
-        return load_figures(load) | {"memory_mb_by_minute": memory_by_minute(load)}
-
-
 async def history(bench: Bench) -> Measured:
     """How many rows a second history takes of one merchant and of many, nothing else running."""
     figures: Measured = {}
@@ -275,7 +255,4 @@ PHASES: Mapping[str, Callable[[Bench], Awaitable[Measured]]] = {
     "isolation": isolation,
     "restart": restart,
     "history": history,
-    "soak": soak,
 }
-ON_REQUEST = frozenset({"soak"})
-"""Phases that take so long that only `--only` runs them."""

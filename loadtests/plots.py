@@ -1,9 +1,9 @@
 """Plots as SVG that stands by itself, drawn by matplotlib.
 
-Matplotlib was chosen on 2026-11-30 among four. It writes plain SVG without a browser, had five
+Matplotlib was chosen on 2026-11-30 among four. It writes plain SVG without a browser, and had five
 releases within a year, the last of them in September. Pygal is smaller, but its SVG asks a server
-for a script unless told otherwise, and it had no release for a year before this one. Bokeh and Plotly
-are as well kept, and put megabytes of JavaScript into each page.
+for a script unless told otherwise, and it had no release in the second half of 2025. Bokeh and
+Plotly are as well kept, and put megabytes of JavaScript into each page.
 """
 
 from __future__ import annotations

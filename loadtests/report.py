@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.load import Load
-from loadtests.processes import SAMPLE_SECONDS
 from streams.clock import system_clock
 
 PACKAGES = ("keshikomi", "faust-streaming", "aiohttp", "uvloop", "orjson", "pydantic")
@@ -147,18 +146,6 @@ def process_figures(load: Load, accepted: int) -> Measured:
 def memory_most(load: Load) -> Measured:
     """The most memory that was seen of each process, in MB."""
     return {name: max(values) for name, values in load.watch.memory_mb.items()}
-
-
-def memory_by_minute(load: Load) -> Measured:
-    """The median of each minute's samples in MB, by process."""
-    per_minute = round(60 / SAMPLE_SECONDS)
-    return {
-        name: [
-            round(percentile(values[first : first + per_minute], 0.5), 1)
-            for first in range(0, len(values), per_minute)
-        ]
-        for name, values in load.watch.memory_mb.items()
-    }
 
 
 # --- the machine
