@@ -100,7 +100,8 @@ def _commands(orders: Orders, users: int, web_port: int | None) -> dict[str, Seq
     if orders.workers == 1:
         return {"generator": leading}
     port = str(free_port())
-    master = ("--master", "--master-bind-port", port, "--expect-workers", str(orders.workers))
+    bound = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+    master = ("--master", *bound, "--expect-workers", str(orders.workers))
     worker = (*everywhere, "--worker", "--master-port", port)
     return {
         "generator master": (*leading, *master),
