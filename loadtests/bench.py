@@ -138,7 +138,11 @@ def _beside_the_one_before(given: argparse.Namespace, document: Measured) -> lis
     if before is None:
         return []
     rows = ratios.side_by_side(before["results"], document["results"])
-    return [f"beside the run of {before['machine']['at']}:", *ratios.lines(rows), ""]
+    return [
+        f"beside the run of {before['machine']['at']}:",
+        *ratios.lines(rows, headlines=True),
+        "",
+    ]
 
 
 # --- what was found, in lines

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,12 +26,12 @@ from loadtests.driving import driven
 from loadtests.engines import ENGINES
 from loadtests.houses import House, open_houses
 from loadtests.journeys import journeys
-from loadtests.load import until_told
+from loadtests.load import STALLED_SECONDS_MAX, until_told
 from loadtests.measuring import figures, series
 from loadtests.orders import Orders, Reading
 from loadtests.page import page
 from loadtests.profiles.reading import Profile, named, read_profile
-from loadtests.ratios import keep, latest, side_by_side
+from loadtests.ratios import Row, keep, latest, lines, side_by_side
 from loadtests.registering import register
 from loadtests.report import GENERATOR_LAG_MS_MAX, Measured, machine, machine_lines, table
 from loadtests.schedule import Schedule
@@ -43,8 +44,8 @@ TRUTH = "every accepted notice was settled, told and kept exactly as it must be"
 DUE = timedelta(days=30)
 PAID_BEFORE = timedelta(hours=12)
 """Payments were made so long before the run, so that none lies in the future."""
-DRAIN_SECONDS_MAX = 150.0
-"""So long nothing more may come before a run gives up waiting for the rest."""
+OUTAGE_SECONDS_MAX = 150.0
+"""After an outage so long nothing may come: a server that failed is left alone for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ async def run(asked: Asked, folder: Path) -> Measured:
             say(f"{len(houses)} merchants, {len(schedule.notices)} notices to send")
             async with driven(made, orders, schedule, web_port=asked.web_port) as course:
                 credit(houses, orders, schedule, course.results)
-                await _told(made, houses)
+                await _told(made, houses, asked.profile)
             say("everything was sent; now the truth")
             wrong = course.faults
             wrong += await faults(made, list(houses.values()))
@@ -190,7 +191,7 @@ async def _prepare(
     return orders, schedule, houses
 
 
-async def _told(made: World, houses: dict[int, House]) -> None:
+async def _told(made: World, houses: dict[int, House], profile: Profile) -> None:
     """Wait until all living servers have answered everything that they were to be told."""
     living = {house.path: house for house in houses.values() if not house.is_dead}
     want = sum(len(house.told()) for house in living.values())
@@ -199,7 +200,8 @@ async def _told(made: World, houses: dict[int, House]) -> None:
         served = await made.receiver.served()
         return sum(many for path, many in served.items() if path in living)
 
-    await until_told(told, want, stalled_seconds=DRAIN_SECONDS_MAX)
+    stalled = OUTAGE_SECONDS_MAX if profile.outage else STALLED_SECONDS_MAX
+    await until_told(told, want, stalled_seconds=stalled)
 
 
 def _lines(document: Measured) -> list[str]:
@@ -217,9 +219,13 @@ def _lines(document: Measured) -> list[str]:
         "ms since a notice was meant to leave, at living merchants:",
         *table([("", "p50", "p95", "p99", "max"), *rows]),
         f"CPU ms of the product for each notice: {found['cpu_ms_per_notice']['product']}",
-        *(["", "beside the run before:", *table(document["beside"])] if document["beside"] else []),
+        *_beside(document["beside"]),
         *verdict(document["faults"], truth=TRUTH),
     ]
+
+
+def _beside(rows: Sequence[Row]) -> list[str]:
+    return ["beside the run before:", *lines(rows, headlines=True)] if rows else []
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ from loadtests.report import Measured, table
 
 HEAD = ("", "before", "after", "after / before")
 SUFFIX = ".json"
+HEADLINES = {
+    *("p50", "p99", "product", "offered_per_second", "achieved_per_second", "rows_per_second"),
+    *("drained_after_seconds", "highest_that_holds", "registered_per_second"),
+    *("ready_seconds", "first_webhook_seconds"),
+}
+"""What is compared at a terminal, by the last word of a figure's path."""
 Row = tuple[str, ...]
 
 
@@ -63,9 +69,11 @@ def read(path: Path) -> Measured:
     return document
 
 
-def lines(rows: Sequence[Row]) -> list[str]:
-    """The comparison for people."""
-    return table(rows) if rows else ["the two runs have no figure in common"]
+def lines(rows: Sequence[Row], *, headlines: bool = False) -> list[str]:
+    """The comparison for people, all of it or what matters most."""
+    shown = [row for row in rows if row[0].split(" ")[-1] in HEADLINES] if headlines else rows
+    head = [HEAD] if headlines and shown else []
+    return table([*head, *shown]) if shown else ["the two runs have no figure in common"]
 
 
 def main() -> None:

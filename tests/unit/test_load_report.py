@@ -10,7 +10,7 @@ import pytest
 
 from loadtests.page import page
 from loadtests.plots import plot
-from loadtests.ratios import keep, latest, side_by_side
+from loadtests.ratios import keep, latest, lines, side_by_side
 
 SPREAD = {"p50": 1.0, "p95": 2.0, "p99": 3.0, "max": 4.0}
 STAGES = ("accepted", "matched", "notified", "first attempt", "received")
@@ -90,6 +90,17 @@ def test_two_runs_stand_side_by_side_as_ratios() -> None:
 
     assert rows == [("latency_ms p50", "2", "3", "1.50"), ("latency_ms p99", "0", "5", "-")]
     assert side_by_side({"a": 1}, {"b": 1}) == []
+
+
+def test_a_terminal_shows_what_matters_most() -> None:
+    rows = side_by_side({"ms": {"p50": 1, "p95": 2}}, {"ms": {"p50": 1, "p95": 2}})
+
+    assert [line.split()[:2] for line in lines(rows, headlines=True)] == [
+        ["before", "after"],
+        ["ms", "p50"],
+    ]
+    assert len(lines(rows)) == 3
+    assert lines([]) == ["the two runs have no figure in common"]
 
 
 def test_the_run_before_is_the_latest_of_its_kind(tmp_path: Path) -> None:
