@@ -150,7 +150,8 @@ async def run(asked: Asked, folder: Path) -> Measured:
             wrong += faults_of_shops(houses, orders, schedule, course.results)
             wrong += faults_of_readers(houses, course.results)
             ways = journeys(houses, schedule, course, made.arrivals)
-    return {"figures": figures(ways, course), "series": series(ways, course), "faults": wrong}
+    found = figures(ways, course, schedule)
+    return {"figures": found, "series": series(ways, course), "faults": wrong}
 
 
 async def _prepare(

@@ -11,6 +11,7 @@ from loadtests.driving import Course
 from loadtests.journeys import STAGES, Journey
 from loadtests.report import Measured, percentile, spread
 from loadtests.results import Result
+from loadtests.schedule import Schedule
 
 SECOND_NS = 1_000_000_000
 WARM_UP = 1 / 3
@@ -18,17 +19,19 @@ WARM_UP = 1 / 3
 SHARES = (0.5, 0.95, 0.99)
 
 
-def figures(journeys: Sequence[Journey], course: Course) -> Measured:
-    """The figures of the whole run."""
+def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> Measured:
+    """The figures of the whole run; each payment in a file is a notice, and so is a repeat."""
     notices = [each for each in course.results if each.what == "notice"]
     living = [journey for journey in journeys if journey.is_living]
     seconds = _seconds(notices)
-    accepted = sum(each.is_good for each in notices)
+    sizes = {notice.place: len(notice.payments) for notice in schedule.notices}
+    sent = sum(sizes[each.number] for each in notices)
+    accepted = sum(sizes[each.number] for each in notices if each.is_good)
     return {
         "seconds": round(seconds, 2),
-        "notices_sent": len(notices),
+        "notices_sent": sent,
         "notices_accepted": accepted,
-        "offered_per_second": round(len(notices) / seconds, 2),
+        "offered_per_second": round(sent / seconds, 2),
         "achieved_per_second": round(accepted / _seconds(notices, answered=True), 2),
         "latency_ms": spread(_known(living, "received")),
         "stages_ms": {stage: spread(_known(living, stage)) for stage in STAGES},
@@ -122,7 +125,10 @@ def _slope(values: Sequence[float]) -> float:
 
 
 def series(journeys: Sequence[Journey], course: Course) -> Measured:
-    """What the plots show: seconds from the begin of the schedule, and a value for each."""
+    """What the plots show: seconds from the begin of the schedule, and a value for each.
+
+    Rates are of requests and of webhooks: a file is one request.
+    """
     notices = [each for each in course.results if each.what == "notice"]
     living = [journey for journey in journeys if journey.is_living]
     second = _seconds_from(course.begin_ns)

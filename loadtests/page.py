@@ -18,7 +18,7 @@ td:first-child, th:first-child { text-align: left }
 .true { color: #070 } .false { color: #a00 } svg { max-width: 100%; height: auto }
 """
 PLOTS = (
-    ("rate", "Offered, accepted and told", "a second"),
+    ("rate", "Requests offered and accepted, and webhooks", "a second"),
     ("latency_ms", "From the intended time of a notice to its webhook", "ms"),
     ("stages_p50_ms", "The same, to each stage (p50)", "ms"),
     ("backlog", "Records that a stage has yet to take", "records"),

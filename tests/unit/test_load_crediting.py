@@ -241,7 +241,7 @@ def test_figures_add_up_what_was_seen() -> None:
     arrivals = [an_arrival("invoice.paid", 6 * SECOND), an_arrival("payment.confirmed", 9 * SECOND)]
     ways = journeys({0: house}, SCHEDULE, course, arrivals)
 
-    found = figures(ways, course)
+    found = figures(ways, course, SCHEDULE)
     shown = series(ways, course)
 
     assert found["notices_sent"] == 4
