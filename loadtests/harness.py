@@ -66,7 +66,7 @@ class Asked:
     @property
     def kind(self) -> str:
         """What runs must share to be compared."""
-        return f"{self.name}-{self.engine}-{self.rate:g}x{self.seconds:g}"
+        return f"{self.name}-{self.engine}-{self.rate:g}x{self.seconds:g}x{self.merchants}"
 
     def settings(self) -> Measured:
         """What a reader must know to repeat the run."""
