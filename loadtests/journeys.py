@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
 from loadtests.crediting import of_kind
 from loadtests.driving import Course
 from loadtests.houses import PAID, UNMATCHED, House, Sent
@@ -89,15 +87,15 @@ def _times(schedule: Schedule, course: Course) -> dict[tuple[int, str], tuple[in
 def _stages(house: House, course: Course, webhook: Arrival | None) -> dict[str, int]:
     if webhook is None:
         return {}
-    told = {
-        "matched": webhook.stages.get("matched_at"),
-        "notified": orjson.loads(webhook.body).get("timestamp"),
+    matched_at = webhook.stages.get("matched_at")
+    moments = {
+        "matched": datetime.fromisoformat(matched_at) if matched_at else None,
+        "notified": house.made_at.get(webhook.webhook_id),
+        "first attempt": house.first_attempts.get(webhook.webhook_id),
     }
-    moments = {name: datetime.fromisoformat(text) for name, text in told.items() if text}
-    if attempt := house.first_attempts.get(webhook.webhook_id):
-        moments["first attempt"] = attempt
     at_ns = {
         name: int(moment.timestamp() * 1e9) - course.wall_offset_ns
         for name, moment in moments.items()
+        if moment
     }
     return at_ns | {"received": webhook.at_ns}

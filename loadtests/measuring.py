@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from loadtests.driving import Course
 from loadtests.journeys import STAGES, Journey
+from loadtests.processes import SAMPLE_SECONDS
 from loadtests.report import Measured, percentile, spread
 from loadtests.results import Result
 from loadtests.schedule import Schedule
@@ -16,6 +17,8 @@ from loadtests.schedule import Schedule
 SECOND_NS = 1_000_000_000
 WARM_UP = 1 / 3
 """The part of a run in which memory may grow."""
+SLOPE_SECONDS_MIN = 300
+"""In less time a slope says nothing of an hour."""
 SHARES = (0.5, 0.95, 0.99)
 
 
@@ -110,15 +113,15 @@ def _processes(course: Course, accepted: int) -> Measured:
     }
 
 
-def _slope(values: Sequence[float]) -> float:
+def _slope(values: Sequence[float]) -> float | None:
     """How fast memory grew after the warm-up: a straight line through its samples."""
     late = values[int(len(values) * WARM_UP) :]
+    if len(late) * SAMPLE_SECONDS < SLOPE_SECONDS_MIN:
+        return None
     mean, middle = sum(late) / len(late), (len(late) - 1) / 2
     spread_of_times = sum((place - middle) ** 2 for place in range(len(late)))
-    if not spread_of_times or not mean:
-        return 0.0
-    per_second = sum((place - middle) * value for place, value in enumerate(late)) / spread_of_times
-    return round(per_second * 3_600 / mean * 100, 1)
+    per_sample = sum((place - middle) * value for place, value in enumerate(late)) / spread_of_times
+    return round(per_sample / SAMPLE_SECONDS * 3_600 / mean * 100, 1)
 
 
 # --- by the second

@@ -30,8 +30,10 @@ class Party:
     endpoint_secret: str
     events: list[dict[str, Any]] = field(default_factory=list)
     cursor: str = ""
+    made_at: dict[str, datetime] = field(default_factory=dict)
+    """When the delivery of each event was made."""
     first_attempts: dict[str, datetime] = field(default_factory=dict)
-    """When each event was first tried to be delivered."""
+    """When each was first tried."""
 
     @property
     def is_dead(self) -> bool:

@@ -101,7 +101,13 @@ def _table(rows: Iterable[Sequence[object]], *, has_head: bool = True) -> Iterat
     yield "<table>"
     for place, row in enumerate(rows):
         tag = "th" if has_head and not place else "td"
-        yield "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in row) + "</tr>"
+        yield (
+            "<tr>"
+            + "".join(
+                f"<{tag}>{escape('-' if cell is None else str(cell))}</{tag}>" for cell in row
+            )
+            + "</tr>"
+        )
     yield "</table>"
 
 

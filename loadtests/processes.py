@@ -85,6 +85,7 @@ class Watch:
     looks: list[tuple[int, Mapping[str, Usage]]] = field(default_factory=list)
     """Every sample with its time in nanoseconds of the monotonic clock."""
     _before: dict[str, Usage] = field(default_factory=dict)
+    _last: dict[str, Usage] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -97,15 +98,15 @@ class Watch:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        for name, after in self._look().items():
-            if name in self._before:
-                used = after.cpu_seconds - self._before[name].cpu_seconds
-                self.cpu_seconds[name] = round(used, 2)
+        self._look()
+        for name, before in self._before.items():  # also of those that have ended meanwhile
+            self.cpu_seconds[name] = round(self._last[name].cpu_seconds - before.cpu_seconds, 2)
 
     def _look(self) -> dict[str, Usage]:
         found = {name: usage(pid) for name, pid in self.pids.items()}
         seen = {name: each for name, each in found.items() if each is not None}
         self.looks.append((time.perf_counter_ns(), seen))
+        self._last |= seen
         for name, each in seen.items():
             self.memory_mb.setdefault(name, []).append(round(each.memory_mb, 1))
         return seen

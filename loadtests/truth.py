@@ -73,17 +73,20 @@ async def _faults_of_lists(world: World, merchant: Party, arrivals: Sequence[Arr
             if fact_of(event) in told and _told_at(event) >= since
         }
         listed = await deliveries(world, merchant, since)
-        merchant.first_attempts |= dict(_first_attempts(listed))
+        _note_times(merchant, listed)
         found += check_deliveries(
             merchant.path, merchant.endpoint_id, wanted, listed, complete=expected.complete
         )
     return found
 
 
-def _first_attempts(listed: Iterable[Row]) -> Iterable[tuple[str, datetime]]:
+def _note_times(merchant: Party, listed: Iterable[Row]) -> None:
     for row in listed:
+        event_id = str(row["event_id"])
+        merchant.made_at[event_id] = datetime.fromisoformat(row["created_at"])
         if row["attempts"]:
-            yield str(row["event_id"]), datetime.fromisoformat(row["attempts"][0]["at"])
+            first = row["attempts"][0]["at"]
+            merchant.first_attempts[event_id] = datetime.fromisoformat(first)
 
 
 def _told_at(event: Row) -> datetime:

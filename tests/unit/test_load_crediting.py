@@ -214,7 +214,7 @@ def an_arrival(kind: str, at_ns: int, **changes: object) -> Arrival:
         webhook_id=f"evt_{kind}",
         timestamp="1",
         signature="",
-        body='{"timestamp":"1970-01-01T00:00:05.008Z"}',
+        body="{}",
         type=kind,
         reference=REFERENCE,
         stages={"matched_at": "1970-01-01T00:00:05.006Z"},
@@ -228,12 +228,26 @@ def test_latency_counts_from_the_time_at_which_a_notice_was_meant_to_leave() -> 
         an_arrival("invoice.paid", 5 * SECOND + 10_000_000),
     ]
     house = a_house([REGISTERED, a_result()])
+    house.made_at["evt_invoice.paid"] = datetime.fromtimestamp(5.008, UTC)
     course = a_course([REGISTERED, a_result()])
 
     (way,) = journeys({0: house}, SCHEDULE, course, arrivals)
 
     stages = ("accepted", "matched", "notified", "first attempt", "received")
     assert [way.ms(stage) for stage in stages] == [3, 6, 8, None, 10]
+
+
+def test_memory_that_grows_is_told_by_the_hour_once_there_was_time() -> None:
+    course = a_course(ALL_WELL)
+    course.watch.memory_mb = {
+        "flat": [100.0] * 600,
+        "growing": [100 + at / 600 for at in range(600)],
+    }
+
+    memory = figures([], course, SCHEDULE)["memory_mb"]
+
+    slopes = {name: each["percent_per_hour_after_warm_up"] for name, each in memory.items()}
+    assert slopes == {"flat": 0, "growing": pytest.approx(6, abs=0.1)}
 
 
 def test_figures_add_up_what_was_seen() -> None:
