@@ -38,7 +38,13 @@ def plot(title: str, unit: str, lines: Lines) -> str:
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=8)
     if lines:
-        axes.legend(fontsize=7, ncols=LEGEND_COLUMNS, loc="upper left", frameon=False)
+        axes.legend(
+            fontsize=7,
+            ncols=LEGEND_COLUMNS,
+            frameon=False,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+        )
     with io.StringIO() as text, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
         figure.savefig(text, format="svg", metadata={"Date": None})
         return _FOREIGN.sub("", text.getvalue()).strip()

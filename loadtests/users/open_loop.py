@@ -24,10 +24,9 @@ from loadtests.results import Result, ResultsFile, begin_ns, claim
 
 CONNECTIONS_MAX = 512
 ANSWER_SECONDS_MAX = 60.0
-LEAD_NS = 2_000_000_000
-"""The schedule begins so long after the first user is ready: until then all others are."""
-
 ORDERS = read_orders(Path(os.environ[VARIABLE]))
+LEAD_NS = 500_000_000 if ORDERS.workers == 1 else 2_000_000_000
+"""The schedule begins so long after the first user is ready: until then all others are."""
 SCHEDULE = ORDERS.schedule()
 
 Item = TypeVar("Item")

@@ -96,7 +96,7 @@ class Reader(OpenLoopUser):
 
     def _follow(self, merchant: int, api_key: str) -> None:
         last = max((notice.at_seconds for notice in SCHEDULE.notices), default=0.0)
-        end_ns = self.begin_ns + int((last + 2 * READ_WAIT_SECONDS) * 1e9)
+        end_ns = self.begin_ns + int((last + READ_WAIT_SECONDS) * 1e9)
         cursor, headers = "", {"Authorization": f"Bearer {api_key}"}
         while (asked_ns := time.perf_counter_ns()) < end_ns:
             after = f"&after={quote(cursor)}" if cursor else ""

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from loadtests.generator import Client, http_request, offer
+from loadtests.ratios import keep
 from loadtests.report import percentile, spread, table
 from loadtests.sink import listen
 from loadtests.verify import read_dump
@@ -82,10 +83,15 @@ async def test_a_receiver_that_went_away_is_status_0() -> None:
 
 
 def test_a_short_bench_ends_with_the_truth_and_its_figures(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
+    figures, history = tmp_path / "figures.json", tmp_path / "kept"
+    before = {"embedded": {"sustained": {"latency_ms": {"p50": 1.0}}}}
+    keep(history, "bench-embedded-quick", {"machine": {"at": "2026-01-01"}, "results": before})
     command = (sys.executable, "-m", "loadtests.bench", "--quick", "--only", "sustained")
     ended = subprocess.run(
-        [*command, "--rate", "50", "--seconds", "3", "--json", str(figures)],
+        [
+            *(*command, "--rate", "50", "--seconds", "3"),
+            *("--json", str(figures), "--history", str(history)),
+        ],
         capture_output=True,
         text=True,
         timeout=110,
@@ -100,3 +106,5 @@ def test_a_short_bench_ends_with_the_truth_and_its_figures(tmp_path: Path) -> No
     assert load["latency_ms"]["p50"] > 0
     assert set(load["cpu_ms_per_notice"]) >= {"api", "worker", "archiver", "product"}
     assert "fdatasync" in ended.stdout
+    assert len(list(history.iterdir())) == 2
+    assert "embedded sustained latency_ms p50" in ended.stdout
