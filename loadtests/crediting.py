@@ -22,6 +22,11 @@ def of_kind(results: Iterable[Result], what: str) -> dict[int, list[Result]]:
     return found
 
 
+def lags_ms(results: Iterable[Result]) -> list[float]:
+    """How late requests left that had a time at which they were meant to."""
+    return [each.lag_ms for each in results if each.what != "wait" and each.tries == 1]
+
+
 def credit(
     houses: Mapping[int, House], orders: Orders, schedule: Schedule, results: Sequence[Result]
 ) -> None:
@@ -63,7 +68,7 @@ def faults_of_load(
         yield f"the generator never sent {lacking} of {len(schedule.notices)} notices"
     if lacking := len(schedule.live) - len(of_kind(results, "invoice")):
         yield f"the generator never registered {lacking} of {len(schedule.live)} invoices"
-    lag = percentile([each.lag_ms for each in results if each.what != "wait"], 0.99)
+    lag = percentile(lags_ms(results), 0.99)
     if lag > lag_ms_max:
         yield (
             f"the generator was the bottleneck: requests left late by {lag:.1f} ms (p99), "

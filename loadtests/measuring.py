@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from loadtests.crediting import lags_ms
 from loadtests.driving import Course
 from loadtests.journeys import STAGES, Journey
 from loadtests.processes import SAMPLE_SECONDS
@@ -34,7 +35,9 @@ def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> 
         "seconds": round(seconds, 2),
         "notices_sent": sent,
         "notices_accepted": accepted,
-        "offered_per_second": round(sent / seconds, 2),
+        "offered_per_second": round(
+            sum(sizes[each.number] for each in notices if each.tries == 1) / seconds, 2
+        ),
         "achieved_per_second": round(accepted / _seconds(notices, answered=True), 2),
         "latency_ms": spread(_known(living, "received")),
         "stages_ms": {stage: spread(_known(living, stage)) for stage in STAGES},
@@ -45,7 +48,7 @@ def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> 
             for what, results in _by_kind(course.results).items()
         },
         "errors": errors(course.results),
-        "generator_lag_ms": spread([each.lag_ms for each in course.results if each.what != "wait"]),
+        "generator_lag_ms": spread(lags_ms(course.results)),
         "backlog_most": _backlog_most(course),
         "drained_after_seconds": _drained(living, notices),
         **_processes(course, accepted),

@@ -34,10 +34,12 @@ class Result:
     status: int
     is_good: bool
     ids: tuple[str, ...] = ()
+    tries: int = 1
+    """Which try this is: what was refused is sent again."""
 
     @property
     def lag_ms(self) -> float:
-        """How late it left."""
+        """How late it left; only the first try has a time at which it is meant to."""
         return (self.sent_ns - self.intended_ns) / 1e6
 
 

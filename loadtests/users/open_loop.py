@@ -31,6 +31,7 @@ SCHEDULE = ORDERS.schedule()
 
 Item = TypeVar("Item")
 Answer = tuple[int, bytes]
+"""Status and body."""
 
 
 class OpenLoopUser(User):
@@ -92,9 +93,7 @@ class OpenLoopUser(User):
         self.results.done()
         gevent.sleep(float("inf"))
 
-    def ask(
-        self, method: str, path: str, headers: dict[str, str], body: bytes = b""
-    ) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
         """One request; status 0 is a connection that broke."""
         try:
             answer = self._client.request(method, path, body, headers)
@@ -102,10 +101,15 @@ class OpenLoopUser(User):
         except (OSError, HTTPException, gevent.Timeout, ValueError):
             return 0, b""
 
-    def note(self, name: str, result: Result, body: bytes) -> None:
-        """Keep a result, and show it in Locust's statistics."""
+    def note(self, name: str, answer: Answer, **known: Any) -> None:
+        """Keep the result of a request that was just answered, and show it in Locust's statistics.
+
+        `known` are the members of a `Result` that the answer does not give.
+        """
+        status, body = answer
+        result = Result(status=status, answered_ns=time.perf_counter_ns(), **known)
         self.results.add(result)
-        said = None if result.is_good else f"{result.status} {body[:100].decode(errors='replace')}"
+        said = None if result.is_good else f"{status} {body[:100].decode(errors='replace')}"
         self.environment.events.request.fire(
             request_type="open loop",
             name=name,

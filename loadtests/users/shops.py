@@ -10,7 +10,6 @@ import gevent  # type: ignore[import-untyped]  # it has no types of its own
 import orjson
 from locust import task
 
-from loadtests.results import Result
 from loadtests.schedule import LEAD_SECONDS, Payment
 from loadtests.users.open_loop import ORDERS, SCHEDULE, OpenLoopUser
 
@@ -45,20 +44,19 @@ class Shop(OpenLoopUser):
 
         def start(intended_ns: int) -> None:
             sent_ns = time.perf_counter_ns()
-            status, answer = self.ask("POST", "/v1/invoices", headers, body)
-            is_good = status in REGISTERED
-            result = Result(
+            answer = self.ask("POST", "/v1/invoices", headers, body)
+            is_registered = answer[0] in REGISTERED
+            self.note(
+                "invoice registered",
+                answer,
                 what="invoice",
                 number=payment.number,
                 intended_ns=intended_ns,
                 sent_ns=sent_ns,
-                answered_ns=time.perf_counter_ns(),
-                status=status,
-                is_good=is_good,
+                is_good=is_registered,
             )
-            self.note("invoice registered", result, answer)
-            if is_good:
-                self._wait(payment, orjson.loads(answer)["id"], key)
+            if is_registered:
+                self._wait(payment, orjson.loads(answer[1])["id"], key)
 
         return start
 
@@ -67,20 +65,19 @@ class Shop(OpenLoopUser):
         due_ns = self.begin_ns + int(payment.at_seconds * 1e9)
         path = f"/v1/invoices/{invoice_id}?wait={WAIT_SECONDS}&status_was=open"
         sent_ns = time.perf_counter_ns()
-        is_paid, status, answer = False, OK, b""
-        while not is_paid and status == OK and time.perf_counter_ns() < due_ns + PATIENCE_NS:
-            status, answer = self.ask("GET", path, key)
-            is_paid = status == OK and orjson.loads(answer)["status"] in SETTLED
-        result = Result(
+        is_paid, answer = False, (OK, b"")
+        while not is_paid and answer[0] == OK and time.perf_counter_ns() < due_ns + PATIENCE_NS:
+            answer = self.ask("GET", path, key)
+            is_paid = answer[0] == OK and orjson.loads(answer[1])["status"] in SETTLED
+        self.note(
+            "shop waited",
+            answer,
             what="wait",
             number=payment.number,
             intended_ns=due_ns,
             sent_ns=sent_ns,
-            answered_ns=time.perf_counter_ns(),
-            status=status,
             is_good=is_paid,
         )
-        self.note("shop waited", result, answer)
 
 
 class Reader(OpenLoopUser):
@@ -101,19 +98,18 @@ class Reader(OpenLoopUser):
         while (asked_ns := time.perf_counter_ns()) < end_ns:
             after = f"&after={quote(cursor)}" if cursor else ""
             path = f"/v1/events?limit={PAGE}&wait={READ_WAIT_SECONDS}{after}"
-            status, answer = self.ask("GET", path, headers)
-            page = orjson.loads(answer) if status == OK else {"data": [], "next": None}
+            status, body = self.ask("GET", path, headers)
+            page = orjson.loads(body) if status == OK else {"data": [], "next": None}
             cursor = page["next"] or cursor
-            result = Result(
+            self.note(
+                "pull feed",
+                (status, body),
                 what="read",
                 number=merchant,
                 intended_ns=asked_ns,
                 sent_ns=asked_ns,
-                answered_ns=time.perf_counter_ns(),
-                status=status,
                 is_good=status == OK,
                 ids=tuple(event["id"] for event in page["data"]),
             )
-            self.note("pull feed", result, answer)
             if status != OK:
                 gevent.sleep(READ_WAIT_SECONDS)
