@@ -13,7 +13,7 @@ import pytest
 from loadtests.profiles.reading import named
 from tests.architecture.sources import ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.no_cover]
+pytestmark = pytest.mark.integration
 
 RATE, SECONDS, MERCHANTS = 12, 4, 9
 SECONDS_MAX = 110
