@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -25,7 +24,6 @@ BEGIN_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 90.0
 """So long after the last notice every answer is there, or the run goes on without it."""
 LOOK_SECONDS = 1.0
-STAGE = re.compile(r'stage="([^"]*)"')
 
 
 class CrewFailed(RuntimeError):
@@ -47,16 +45,11 @@ class Backlog:
                 with suppress(TimeoutError):
                     _, text = await client.ask(http_request("GET", "/metrics"))
                     lags = LAG.findall(text.decode())
-                    seen = {_stage(labels): int(float(lag)) for labels, lag in lags}
+                    seen = {stage: int(float(lag)) for stage, lag in lags}
                     self.looks.append((time.perf_counter_ns(), seen))
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             await client.close()
-
-
-def _stage(labels: str) -> str:
-    match = STAGE.search(labels)
-    return match[1] if match else labels
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,29 @@ from tests.architecture.sources import ROOT
 pytestmark = pytest.mark.integration
 
 RATE, SECONDS, MERCHANTS = 12, 4, 9
-SECONDS_MAX = 110
+RUNS_AT_ONCE = 3
+"""A run waits for half of its time."""
+RUN_SECONDS_MAX = 110
 LAG_MS_MAX = 30_000
 """How late the generator was is the machine's affair; that nothing is untrue is ours."""
 
 
-def run(profile: str, reports: Path, *more: str, lag: float = LAG_MS_MAX) -> tuple[int, str]:
-    """A short run; returns its exit status and what it printed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that has ended: its exit status, what it printed, and where it reported."""
+
+    status: int
+    said: str
+    reports: Path
+
+    def report(self) -> dict[str, Any]:
+        (kept,) = self.reports.glob("*.json")
+        assert "<svg" in kept.with_suffix(".html").read_text("utf-8")
+        found: dict[str, Any] = orjson.loads(kept.read_bytes())
+        return found
+
+
+def run(profile: str, reports: Path, *more: str, lag: float = LAG_MS_MAX) -> Run:
     command = (sys.executable, "-m", "loadtests.harness", profile, "--rate", str(RATE))
     size = ("--seconds", str(SECONDS), "--merchants", str(MERCHANTS), "--lag", str(lag))
     ended = subprocess.run(
@@ -30,27 +49,29 @@ def run(profile: str, reports: Path, *more: str, lag: float = LAG_MS_MAX) -> tup
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=SECONDS_MAX,
+        timeout=RUN_SECONDS_MAX,
         check=False,
     )
-    return ended.returncode, ended.stdout + ended.stderr
+    return Run(status=ended.returncode, said=ended.stdout + ended.stderr, reports=reports)
 
 
-def report(reports: Path) -> dict[str, Any]:
-    (kept,) = reports.glob("*.json")
-    assert "<svg" in kept.with_suffix(".html").read_text("utf-8")
-    found: dict[str, Any] = orjson.loads(kept.read_bytes())
-    return found
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Run]]]:
+    """A short run of each profile."""
+    with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
+        yield {name: pool.submit(run, name, tmp_path_factory.mktemp(name)) for name in named()}
 
 
 @pytest.mark.parametrize("profile", named())
-def test_a_short_run_of_each_profile_ends_with_the_truth(profile: str, tmp_path: Path) -> None:
-    status, said = run(profile, tmp_path)
+def test_a_short_run_of_each_profile_ends_with_the_truth(
+    profile: str, runs: Mapping[str, Future[Run]]
+) -> None:
+    ended = runs[profile].result()
 
-    assert status == 0, said
-    found = report(tmp_path)
+    assert ended.status == 0, ended.said
+    found = ended.report()
     figures = found["figures"]
-    assert "TRUE" in said
+    assert "TRUE" in ended.said
     assert found["faults"] == []
     assert figures["errors"] == {}
     assert figures["notices_accepted"] == figures["notices_sent"] > RATE
@@ -61,8 +82,8 @@ def test_a_short_run_of_each_profile_ends_with_the_truth(profile: str, tmp_path:
 
 
 def test_a_generator_that_was_the_bottleneck_is_no_result(tmp_path: Path) -> None:
-    status, said = run("steady", tmp_path, "--workers", "2", lag=0)
+    ended = run("steady", tmp_path, "--workers", "2", lag=0)
 
-    (fault,) = report(tmp_path)["faults"]
-    assert status == 1, said
+    (fault,) = ended.report()["faults"]
+    assert ended.status == 1, ended.said
     assert "the generator was the bottleneck" in fault
