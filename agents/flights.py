@@ -11,6 +11,7 @@ from agents.lane import Entry, State
 from agents.later import CallLater, Timer
 from streams.domain.acknowledging import ack_seconds
 from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
+from streams.endings import why_it_ended
 from streams.messages import AttemptMade
 
 PUBLISHING_MAX = 1_024
@@ -66,7 +67,7 @@ class Flights:
         self._tasks: set[asyncio.Task[None]] = set()
         self._publishing = 0
         self._awaiting: set[Entry] = set()
-        self._is_broken = False
+        self._is_broken = self._is_stopping = False
         self._call_later: CallLater | None = None
         self._slow_timer: Timer | None = None
 
@@ -108,6 +109,7 @@ class Flights:
             self._slow_timer.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds_max)
+            self._is_stopping = True
             for task in late:
                 task.cancel()
             if late:
@@ -149,7 +151,7 @@ class Flights:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if (error := why_it_ended(task, is_wanted=self._is_stopping)) is not None:
             # An attempt that cannot be recorded, or a bug: nothing may go on as if all were well.
             self._is_broken = True
             self._outside.fail_stop(f"a delivery attempt could not be completed: {error!r}")

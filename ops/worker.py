@@ -29,6 +29,7 @@ from connectors.log.transport import Transport
 from ops.rebuilding import Share, awaits, look_ahead, set_endpoints
 from streams.clock import Clock
 from streams.domain.ids import MerchantId
+from streams.endings import why_it_ended
 from streams.messages import AttemptMade
 from streams.ports import Appender, History, Place, Record
 from streams.topics import (
@@ -282,12 +283,11 @@ class Worker:
                 await self._lanes.start()
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
+        self._tasks.append(asyncio.create_task(work, name=name))
+        self._tasks[-1].add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if (error := why_it_ended(task, is_wanted=self._is_stopping)) is not None:
             self._parts.fail_stop(task.get_name(), error)
 
     async def stop(self) -> None:

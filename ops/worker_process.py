@@ -44,6 +44,7 @@ from ops.telemetry import Telemetry
 from ops.worker import BATCHED_STAGE, MakeLanes, Publish, Worker, WorkerParts
 from streams.clock import monotonic_seconds, system_clock
 from streams.domain.errors import Unavailable
+from streams.endings import why_it_ended
 from streams.hints import Signals, Standings
 from streams.ports import History
 from tables.pending import Pending
@@ -188,9 +189,10 @@ def own_folder(settings: Settings, stages: Sequence[str]) -> Path:
 @asynccontextmanager
 async def _running(chores: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Run chores beside the block; one that fails stops the process."""
+    is_over = False
 
     def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if (error := why_it_ended(task, is_wanted=is_over)) is not None:
             fail_stop("upkeep", error)
 
     tasks = [asyncio.create_task(chore) for chore in chores]
@@ -199,6 +201,7 @@ async def _running(chores: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator
     try:
         yield
     finally:
+        is_over = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

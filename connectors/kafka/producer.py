@@ -18,6 +18,7 @@ from faust.types.tuples import RecordMetadata as FaustMetadata
 from connectors.kafka.stopping import stop_process
 from connectors.kafka.unit import Outgoing, Sent, Unit, outgoing_of, place_of
 from connectors.log.limits import must_fit, row_must_fit
+from streams.endings import why_it_ended
 from streams.ports import Place, Record
 
 if TYPE_CHECKING:
@@ -168,11 +169,10 @@ class Producer(driver.Producer):
     def _acknowledged(
         self, number: int, sent: Sent | None, done: asyncio.Future[RecordMetadata]
     ) -> None:
-        if done.cancelled():
-            return
-        error = done.exception()
+        error = why_it_ended(done, is_wanted=self.should_stop)
         if error is not None:
             self._fail(error)
+        if error is not None or done.cancelled():
             return
         if sent is not None:
             sent(done.result())
@@ -194,7 +194,7 @@ class Producer(driver.Producer):
             self._has_room.notify_all()
 
     def _sender_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if (error := why_it_ended(task, is_wanted=self.should_stop)) is not None:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:

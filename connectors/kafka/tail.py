@@ -18,9 +18,12 @@ from connectors.kafka.reaching import farewell, reached
 from connectors.log.places import partition_of
 from streams.clock import Clock, monotonic_seconds
 from streams.domain.errors import Unavailable
+from streams.endings import is_interrupted
 from streams.ports import Fetched, Place
 from streams.topics import INVOICES, REFERENCES, group_of_topic
 
+ENDS = (KafkaError, TimeoutError, OSError)
+"""What a question may end with; a cancellation that nobody asked for is the like."""
 READ_SECONDS_MAX = 5.0
 POLL_MS = 200
 UNTAKEN_SECONDS = 0.25
@@ -173,7 +176,9 @@ class KafkaTail:
                     if self._consumer is None:
                         self._consumer = await self._a_consumer()
                     yield self._consumer
-            except (KafkaError, TimeoutError, OSError) as error:
+            except (*ENDS, asyncio.CancelledError) as error:
+                if not (isinstance(error, ENDS) or is_interrupted()):
+                    raise
                 await self._forget_reader()
                 raise Unavailable(f"the log cannot be read: {error!r}") from error
 
@@ -183,7 +188,9 @@ class KafkaTail:
         try:
             async with asyncio.timeout(READ_SECONDS_MAX):
                 yield await self._connected()
-        except (KafkaError, TimeoutError, OSError) as error:
+        except (*ENDS, asyncio.CancelledError) as error:
+            if not (isinstance(error, ENDS) or is_interrupted()):
+                raise
             await self._forget_asker()
             raise Unavailable(f"the log cannot be asked: {error!r}") from error
 

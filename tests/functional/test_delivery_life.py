@@ -99,6 +99,17 @@ async def test_an_endpoint_removed_at_the_moment_of_sending_breaks_nothing() -> 
     assert world.lanes.waiting == 0
 
 
+async def test_an_attempt_that_nobody_here_cancelled_stops_the_process() -> None:
+    world = await a_world("a")
+    world.lanes.offer(a_delivery("a", 1))
+    await world.settle()
+
+    world.sent[0].ending.cancel()  # as a library does now and then
+
+    await world.until(lambda: bool(world.stops))
+    assert "cancelled" in world.stops[0]
+
+
 async def test_a_result_that_cannot_be_recorded_stops_the_process_and_the_lanes() -> None:
     world = await a_world("a", "b")
 
