@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.signing import format_secret
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from connectors.signing import format_secret, public_key_of
+from tests.odd_forms import odd_signatures, odd_timestamps, odd_v1a
 
 PATH = Path(__file__).parents[1] / "docs" / "signature-vectors.json"
 ABOUT = (
     "Signature vectors of keshikomi's webhooks (Standard Webhooks 1.0.0). Each request is `valid`"
     " or not for a receiver that knows these `secrets` and whose clock says `now` (seconds since"
     " 1970); `body` is signed as its UTF-8 bytes. Names of headers may be in any case."
+    " `vectors` are for every receiver; `vectors_v1a` only for one that verifies ed25519: there"
+    " `whpk_` in `secrets` is a public key."
 )
 NOW = 1_795_482_903
 CURRENT, OLD, STRANGER = bytes(range(32)), bytes(range(32, 64)), bytes(range(64, 96))
@@ -50,6 +55,12 @@ class Maker:
         digest = hmac.digest(secret, f"{webhook_id}.{text}.{body}".encode(), "sha256")
         return "v1," + base64.b64encode(digest).decode()
 
+    def v1a(self, key: bytes = CURRENT, *, body: str = BODY) -> str:
+        """The right ed25519 signature of a private key."""
+        signed = f"{ID}.{self.now}.{body}".encode()
+        signature = Ed25519PrivateKey.from_private_bytes(key).sign(signed)
+        return "v1a," + base64.b64encode(signature).decode()
+
     def vector(
         self,
         name: str,
@@ -57,7 +68,7 @@ class Maker:
         *,
         is_valid: bool = False,
         body: str = BODY,
-        secrets: Sequence[bytes] = (CURRENT,),
+        secrets: Sequence[bytes | str] = (CURRENT,),
         seconds_later: int = 0,
         **headers: str | None,
     ) -> Vector:
@@ -72,7 +83,9 @@ class Maker:
             "name": name,
             "valid": is_valid,
             "reason": reason,
-            "secrets": [format_secret(secret) for secret in secrets],
+            "secrets": [
+                secret if isinstance(secret, str) else format_secret(secret) for secret in secrets
+            ],
             "now": self.now + seconds_later,
             "headers": {header: value for header, value in sent.items() if value is not None},
             "body": body,
@@ -106,6 +119,11 @@ class Maker:
                 signature=old,
             ),
             vector("an unknown version beside a good one", "it is passed over", signature=unknown),
+            vector(
+                "v1a of a stranger beside a good v1",
+                "no v1a can make a good v1 bad",
+                signature=f"{self.v1a(STRANGER)} {new}",
+            ),
             vector("oldest", "300 s old is not too old", seconds_later=300),
             vector("newest", "300 s ahead is not too new", seconds_later=-300),
             *(
@@ -124,7 +142,12 @@ class Maker:
             "of JSON written anew": BODY.replace(":", ": "),
         }
         stranger, old = self.signature(STRANGER), self.signature(OLD)
+        hidden = f"v1a,{right.removeprefix('v1,')}"
+        v1a_reason = "the receiver knows no public key"
         return [
+            self.vector("v1a alone", v1a_reason, signature=self.v1a()),
+            self.vector("a bad v1 beside v1a", v1a_reason, signature=f"{stranger} {self.v1a()}"),
+            self.vector("the v1 signature called v1a", "HMAC is no ed25519", signature=hidden),
             self.vector("the secret of a stranger", "it is not ours", signature=stranger),
             self.vector("the old secret", "the receiver does not know it", signature=old),
             *(
@@ -169,7 +192,47 @@ class Maker:
         ]
         return [*lacks, *signatures, *timestamps, *ids]
 
+    def of_v1a(self) -> list[Vector]:
+        """For receivers that verify ed25519: `PUBLIC` is of the private key `CURRENT`."""
+        right, v1, stranger = self.v1a(), self.signature(OLD), self.v1a(STRANGER)
+        both = (OLD, PUBLIC)
+        good = [
+            ("ed25519", "one signature, of the private key", right, (PUBLIC,)),
+            ("v1 and v1a, the key of v1a", "one of them is right", f"{v1} {right}", (PUBLIC,)),
+            ("v1 and v1a, both keys", "during a change of the kind", f"{right} {v1}", both),
+            ("v1a alone, both keys", "the change of the kind is over", right, both),
+            ("a good v1, a bad v1a, both keys", "one is enough", f"{stranger} {v1}", both),
+            ("a bad v1, a good v1a, both keys", "one is enough", f"v1,AAAA {right}", both),
+            ("two v1a, the second is right", "a rotation", f"{stranger} {right}", (PUBLIC,)),
+        ]
+        confused = self.signature(base64.b64decode(PUBLIC.removeprefix("whpk_")))
+        bad = [
+            ("ed25519 of a stranger", "it is not ours", stranger, (PUBLIC,)),
+            ("v1 alone, the key of v1a", "its secret is not known", v1, (PUBLIC,)),
+            ("the public key as a secret of v1", "anybody may know it", confused, (PUBLIC,)),
+            ("the public key as a secret, both keys", "anybody may know it", confused, both),
+            ("v1a called v1", "ed25519 is no HMAC", right.replace("v1a,", "v1,"), both),
+            *((f"v1a: {what}", reason, text, (PUBLIC,)) for what, reason, text in odd_v1a(right)),
+        ]
+        made = [
+            self.vector(name, reason, is_valid=valid, signature=signature, secrets=secrets)
+            for valid, cases in ((True, good), (False, bad))
+            for name, reason, signature, secrets in cases
+        ]
+        signed: dict[str, Any] = {"secrets": (PUBLIC,), "signature": right}
+        empty = {**signed, "body": "", "signature": self.v1a(body="")}
+        return [
+            *made,
+            self.vector("v1a: an empty body", "the bytes as they are", is_valid=True, **empty),
+            self.vector("v1a: a changed body", "it was not signed", body=f"{BODY}\n", **signed),
+            self.vector("v1a: a changed id", "it was not signed", id=f"{ID}0", **signed),
+            self.vector("v1a: a changed time", "as above", timestamp=str(self.now + 1), **signed),
+            self.vector("v1a: too old", "by more than 300 s", seconds_later=301, **signed),
+            self.vector("v1a: too new", "by more than 300 s", seconds_later=-301, **signed),
+        ]
 
+
+PUBLIC = public_key_of(CURRENT)
 BODIES = {
     "Japanese": '{"type":"invoice.paid","data":{"name":"山田 太郎","kana":"ﾔﾏﾀﾞ","mark":"𠮷👍"}}',
     "escapes": '{"type":"invoice.paid","data":{"name":"\\u5c71\\/\\""}}',
@@ -181,43 +244,14 @@ BODIES = {
 ODD_IDS = {"a path": "../evt_1", "a dot": "evt.1", "far too long": "e" * 5_000}
 
 
-def odd_signatures(right: str) -> dict[str, str]:
-    """Spellings in which a right signature does not count, and what is none."""
-    return {
-        "no base64": "v1,%%%",
-        "base64 cut short": f"v1,{right[:20]}",
-        "base64 without its end": f"v1,{right.rstrip('=')}",
-        "nothing after the comma": "v1,",
-        "no version": right,
-        "an unknown version only": f"v2,{right}",
-        "a version in capitals": f"V1,{right}",
-        "another scheme": "sha256=" + base64.b64decode(right).hex(),
-        "commas between two": f"v1,{right},v1,{right}",
-        "white space only": " ",
-        "letters beyond ASCII": f"v1,{right[:-2]}é=",
-        "far too many": " ".join([*["v1,AAAA"] * 1_000, f"v1,{right}"]),
-    }
-
-
-def odd_timestamps(now: int) -> dict[str, str]:
-    """What is not whole seconds since 1970 in ASCII digits."""
-    return {
-        "a word": "now",
-        "a fraction": f"{now}.0",
-        "a sign": f"+{now}",
-        "negative": f"-{now}",
-        "milliseconds": str(now * 1_000),
-        "an exponent": f"{now}e0",
-        "infinite": "inf",
-        "wide digits": str(now).translate({ord("0") + n: ord("０") + n for n in range(10)}),
-        "far too long": "9" * 5_000,
-        "zeros before it": str(now).zfill(5_000),
-    }
-
-
 def file_text() -> str:
     """The published file."""
-    content = {"about": ABOUT, "tolerance_seconds": 300, "vectors": Maker(NOW).all()}
+    content: dict[str, Any] = {
+        "about": ABOUT,
+        "tolerance_seconds": 300,
+        "vectors": Maker(NOW).all(),
+    }
+    content["vectors_v1a"] = Maker(NOW).of_v1a()
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 

@@ -11,7 +11,7 @@ from keshikomi_webhooks import VerificationError, verify
 from multidict import CIMultiDict
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from connectors.signing import format_secret, sign
+from connectors.signing import format_secret, sign, sign_ed25519
 from streams.clock import system_clock
 from tests.signature_vectors import BODY, CURRENT, ID, NOW, ODD_IDS, PATH, Maker, Vector, file_text
 
@@ -53,17 +53,19 @@ def test_the_published_file_is_what_its_maker_makes() -> None:
 
 
 def test_vectors_have_names_of_their_own_and_of_both_kinds() -> None:
-    vectors = MAKER.all()
+    vectors = [*MAKER.all(), *MAKER.of_v1a()]
 
+    assert all(vector["reason"] for vector in vectors)
     assert len({vector["name"] for vector in vectors}) == len(vectors)
     assert {vector["valid"] for vector in vectors} == {True, False}
 
 
 def test_vectors_are_signed_as_the_product_signs() -> None:
     assert MAKER.signature() == sign(CURRENT, ID, NOW, BODY.encode())
+    assert MAKER.v1a() == sign_ed25519(CURRENT, ID, NOW, BODY.encode())
 
 
-@pytest.mark.parametrize("vector", MAKER.all(), ids=name_of)
+@pytest.mark.parametrize("vector", [*MAKER.all(), *MAKER.of_v1a()], ids=name_of)
 def test_a_vector_is_taken_exactly_when_it_is_valid(vector: Vector) -> None:
     assert is_taken(vector) is vector["valid"]
 
@@ -128,6 +130,9 @@ def test_a_header_that_came_twice_is_refused(name: str) -> None:
         (["whsec_"], AT, "begins with whsec_"),
         (["AAECAwQFBgcICQoL"], AT, "begins with whsec_"),
         (["whsec_%%%"], AT, "base64"),
+        (["whpk_"], AT, "begins with whsec_ or whpk_"),
+        (["whpk_%%%"], AT, "base64"),
+        (["whpk_AAAA"], AT, "32 bytes"),
         (SECRETS, AT.replace(tzinfo=None), "time zone"),
     ],
 )
@@ -137,7 +142,7 @@ def test_a_wrong_configuration_is_not_taken_for_a_forgery(
     with pytest.raises(ValueError, match=said) as caught:
         verify(BODY.encode(), GENUINE, secrets, now)
 
-    assert not any(secret in str(caught.value) for secret in secrets if secret != "whsec_")
+    assert not any(secret in str(caught.value) for secret in secrets if secret[-1] != "_")
 
 
 def test_without_a_clock_of_its_own_the_present_counts() -> None:

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -36,7 +37,8 @@ var (
 	secondsForm   = regexp.MustCompile(`^[0-9]{1,12}$`)
 )
 
-// verify returns the webhook-id of a genuine request, or errNotGenuine.
+// verify returns the webhook-id of a genuine request, or errNotGenuine; secrets are `whsec_...` for
+// v1, and `whpk_...` for v1a.
 func verify(body []byte, headers http.Header, secrets []string, now time.Time) (string, error) {
 	id, sentAt := headers.Get("webhook-id"), headers.Get("webhook-timestamp")
 	signatures := headers.Get("webhook-signature")
@@ -48,24 +50,44 @@ func verify(body []byte, headers http.Header, secrets []string, now time.Time) (
 	if late := now.Unix() - seconds; late > toleranceSeconds || late < -toleranceSeconds {
 		return "", errNotGenuine
 	}
+	signed := append([]byte(id+"."+sentAt+"."), body...)
 	isGenuine := false
 	for _, secret := range secrets {
-		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-		if err != nil || len(key) == 0 {
-			return "", errors.New("a secret in the configuration is not base64")
+		isRight, err := checkOf(secret, signed)
+		if err != nil {
+			return "", err
 		}
-		mac := hmac.New(sha256.New, key)
-		fmt.Fprintf(mac, "%s.%s.", id, sentAt)
-		mac.Write(body)
-		expected := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 		for _, signature := range strings.Split(signatures, " ") {
-			isGenuine = hmac.Equal([]byte(signature), []byte(expected)) || isGenuine
+			isGenuine = isRight(signature) || isGenuine
 		}
 	}
 	if !isGenuine {
 		return "", errNotGenuine
 	}
 	return id, nil
+}
+
+// checkOf says of signatures whether this key made them; a key never serves another scheme.
+func checkOf(secret string, signed []byte) (func(signature string) bool, error) {
+	prefix, text, _ := strings.Cut(secret, "_")
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(key) == 0 {
+		return nil, errors.New("what follows whsec_ or whpk_ in the configuration is not base64")
+	}
+	if prefix == "whsec" {
+		mac := hmac.New(sha256.New, key)
+		mac.Write(signed)
+		expected := []byte("v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		return func(signature string) bool { return hmac.Equal([]byte(signature), expected) }, nil
+	}
+	if prefix != "whpk" || len(key) != ed25519.PublicKeySize {
+		return nil, errors.New("a secret in the configuration is neither whsec_ nor whpk_")
+	}
+	return func(signature string) bool {
+		version, text, _ := strings.Cut(signature, ",")
+		given, err := base64.StdEncoding.DecodeString(text)
+		return version == "v1a" && err == nil && ed25519.Verify(key, signed, given)
+	}, nil
 }
 
 // inbox is a directory that keeps each webhook once, durably: ID.json was taken, ID.done worked on.
@@ -167,19 +189,21 @@ func serve(port string, in inbox, secrets []string) error {
 }
 
 func tellVectors(path string) error {
+	type vector struct {
+		Name, Body string
+		Secrets    []string
+		Headers    map[string]string
+		Now        int64
+	}
 	var file struct {
-		Vectors []struct {
-			Name, Body string
-			Secrets    []string
-			Headers    map[string]string
-			Now        int64
-		}
+		Vectors    []vector
+		VectorsV1a []vector `json:"vectors_v1a"`
 	}
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(text, &file)
 	}
-	for _, vector := range file.Vectors {
+	for _, vector := range append(file.Vectors, file.VectorsV1a...) {
 		headers := http.Header{}
 		for name, value := range vector.Headers {
 			headers.Add(name, value)

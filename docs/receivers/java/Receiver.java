@@ -12,9 +12,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
 import java.security.MessageDigest;
+import java.security.PublicKey;
+import java.security.Signature;
+import java.security.SignatureException;
+import java.security.spec.X509EncodedKeySpec;
 import java.time.Instant;
 import java.util.Base64;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -34,10 +40,21 @@ public class Receiver {
     static final Pattern SECONDS = Pattern.compile("[0-9]{1,12}");
     static final Pattern SIGNATURES = Pattern.compile("[\\x20-\\x7e]+");
 
+    /** What stands before the 32 bytes of an ed25519 key in the form that Java reads. */
+    static final String ED25519_KEY = "302a300506032b6570032100";
+
     /** The request is not, or not now, what keshikomi signed. */
     static class NotGenuine extends Exception {}
 
-    /** The webhook-id of a genuine request; `header` finds a value by its name in lower case. */
+    /** Says of a signature whether one key made it. */
+    interface Check {
+        boolean isRight(String signature) throws GeneralSecurityException;
+    }
+
+    /**
+     * The webhook-id of a genuine request; `header` finds a value by its name in lower case.
+     * `secrets` are `whsec_...` for v1, and `whpk_...` for v1a.
+     */
     static String verify(
             byte[] body, Function<String, String> header, List<String> secrets, Instant now)
             throws NotGenuine, GeneralSecurityException {
@@ -48,23 +65,60 @@ public class Receiver {
                 || Math.abs(now.getEpochSecond() - Long.parseLong(sentAt)) > TOLERANCE_SECONDS) {
             throw new NotGenuine();
         }
+        byte[] before = (id + "." + sentAt + ".").getBytes(StandardCharsets.UTF_8);
         boolean isGenuine = false;
         for (String secret : secrets) {
-            byte[] key = Base64.getDecoder().decode(secret.substring("whsec_".length()));
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(new SecretKeySpec(key, "HmacSHA256"));
-            mac.update((id + "." + sentAt + ".").getBytes(StandardCharsets.UTF_8));
-            String expected = "v1," + Base64.getEncoder().encodeToString(mac.doFinal(body));
+            Check check = checkOf(secret, before, body);
             for (String signature : signatures.split(" ")) {
-                isGenuine |= MessageDigest.isEqual(
-                        expected.getBytes(StandardCharsets.UTF_8),
-                        signature.getBytes(StandardCharsets.UTF_8));
+                isGenuine |= check.isRight(signature);
             }
         }
         if (!isGenuine) {
             throw new NotGenuine();
         }
         return id;
+    }
+
+    /** A key never serves another scheme: a public key is no secret. */
+    private static Check checkOf(String secret, byte[] before, byte[] body)
+            throws GeneralSecurityException {
+        if (secret.startsWith("whpk_")) {
+            String hex = HexFormat.of().formatHex(
+                    Base64.getDecoder().decode(secret.substring("whpk_".length())));
+            byte[] encoded = HexFormat.of().parseHex(ED25519_KEY + hex);
+            PublicKey key =
+                    KeyFactory.getInstance("Ed25519").generatePublic(new X509EncodedKeySpec(encoded));
+            return signature -> isRightV1a(key, before, body, signature);
+        }
+        if (!secret.startsWith("whsec_")) {
+            throw new IllegalArgumentException("a secret begins with whsec_ or whpk_");
+        }
+        byte[] key = Base64.getDecoder().decode(secret.substring("whsec_".length()));
+        Mac mac = Mac.getInstance("HmacSHA256");
+        mac.init(new SecretKeySpec(key, "HmacSHA256"));
+        mac.update(before);
+        byte[] expected = ("v1," + Base64.getEncoder().encodeToString(mac.doFinal(body)))
+                .getBytes(StandardCharsets.UTF_8);
+        return signature ->
+                MessageDigest.isEqual(expected, signature.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static boolean isRightV1a(PublicKey key, byte[] before, byte[] body, String signature)
+            throws GeneralSecurityException {
+        if (!signature.startsWith("v1a,")) {
+            return false;
+        }
+        try {
+            byte[] given = Base64.getDecoder().decode(signature.substring("v1a,".length()));
+            Signature verifier = Signature.getInstance("Ed25519");
+            verifier.initVerify(key);
+            verifier.update(before);
+            verifier.update(body);
+            // The JDK takes base64 without its end; keshikomi never leaves it out.
+            return signature.endsWith("==") && verifier.verify(given);
+        } catch (SignatureException | IllegalArgumentException malformed) {
+            return false;
+        }
     }
 
     private static String one(Function<String, String> header, String name, Pattern form)

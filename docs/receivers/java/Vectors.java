@@ -21,7 +21,9 @@ public class Vectors {
     @SuppressWarnings("unchecked") // the file is published with these types
     public static void main(String[] arguments) throws Exception {
         var file = (Map<String, Object>) new Vectors(Files.readString(Path.of(arguments[0]))).value();
-        for (var vector : (List<Map<String, Object>>) file.get("vectors")) {
+        var vectors = new ArrayList<>((List<Map<String, Object>>) file.get("vectors"));
+        vectors.addAll((List<Map<String, Object>>) file.get("vectors_v1a"));
+        for (var vector : vectors) {
             Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
             headers.putAll((Map<String, String>) vector.get("headers"));
             byte[] body = ((String) vector.get("body")).getBytes(StandardCharsets.UTF_8);

@@ -3,7 +3,7 @@
 //   node receiver.mjs vectors signature-vectors.json
 // With Express: app.post("/webhooks", express.raw({type: "*/*", limit: "1mb"}), handler), and
 // request.body is then the raw Buffer; express.json() must not run before it.
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createPublicKey, timingSafeEqual, verify as verifyBy } from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
@@ -15,7 +15,10 @@ const RETRY_MS = 5000;
 
 class VerificationError extends Error {}
 
-/** The webhook-id of a genuine request; `headers` have lower-case names, as Node makes them. */
+/**
+ * The webhook-id of a genuine request; `headers` have lower-case names, as Node makes them.
+ * `secrets` are `whsec_...` for v1, and `whpk_...` for v1a.
+ */
 function verify(body, headers, secrets, nowSeconds) {
   const id = one(headers, "webhook-id", /^[A-Za-z0-9_-]{1,128}$/);
   const sentAt = one(headers, "webhook-timestamp", /^[0-9]{1,12}$/);
@@ -24,18 +27,36 @@ function verify(body, headers, secrets, nowSeconds) {
   if (Math.abs(nowSeconds - Number(sentAt)) > TOLERANCE_SECONDS) {
     throw new VerificationError("webhook-timestamp is too old or too new");
   }
+  const signed = Buffer.concat([Buffer.from(`${id}.${sentAt}.`), body]);
   let isGenuine = false;
-  for (const secret of secrets) {
-    const key = Buffer.from(secret.slice("whsec_".length), "base64");
-    const hmac = createHmac("sha256", key).update(`${id}.${sentAt}.`).update(body);
-    const expected = Buffer.from("v1," + hmac.digest("base64"));
+  for (const isRight of secrets.map((secret) => checkOf(secret, signed))) {
     for (const signature of signatures.split(" ")) {
-      const given = Buffer.from(signature);
-      if (given.length === expected.length && timingSafeEqual(given, expected)) isGenuine = true;
+      if (isRight(signature)) isGenuine = true;
     }
   }
   if (!isGenuine) throw new VerificationError("no signature is right");
   return id;
+}
+
+/** What says of a signature whether this key made it; a key never serves another scheme. */
+function checkOf(secret, signed) {
+  const [, prefix, text] = /^(whsec_|whpk_)([A-Za-z0-9+/]+=*)$/.exec(secret) ?? [];
+  if (!prefix) throw new Error("a secret is whsec_ or whpk_ with base64 after it");
+  const key = Buffer.from(text, "base64");
+  if (prefix === "whsec_") {
+    const expected = Buffer.from("v1," + createHmac("sha256", key).update(signed).digest("base64"));
+    return (signature) => {
+      const given = Buffer.from(signature);
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    };
+  }
+  const jwk = { kty: "OKP", crv: "Ed25519", x: key.toString("base64url") };
+  const publicKey = createPublicKey({ key: jwk, format: "jwk" });
+  return (signature) => {
+    const given = Buffer.from(signature.slice("v1a,".length), "base64");
+    const isWhole = signature === "v1a," + given.toString("base64");
+    return isWhole && verifyBy(null, signed, publicKey, given);
+  };
 }
 
 function one(headers, name, form) {
@@ -118,7 +139,8 @@ function serve(port, inbox, secrets) {
 }
 
 function tellVectors(file) {
-  for (const vector of JSON.parse(fs.readFileSync(file, "utf8")).vectors) {
+  const { vectors, vectors_v1a } = JSON.parse(fs.readFileSync(file, "utf8"));
+  for (const vector of [...vectors, ...vectors_v1a]) {
     const named = Object.entries(vector.headers).map(([name, value]) => [name.toLowerCase(), value]);
     try {
       const body = Buffer.from(vector.body, "utf8");

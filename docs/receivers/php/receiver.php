@@ -27,6 +27,9 @@ function verify(string $body, array $headers, array $secrets, int $now): string
     }
     $isGenuine = false;
     foreach ($secrets as $secret) {
+        if (!str_starts_with($secret, 'whsec_')) { // a public key is no secret of HMAC
+            throw new RuntimeException('this example verifies v1 alone, by whsec_');
+        }
         $key = base64_decode(substr($secret, strlen('whsec_')), true);
         if ($key === false || $key === '') {
             throw new RuntimeException('a secret in the configuration is not base64');

@@ -35,6 +35,9 @@ def verify(body, headers, secrets, now)
   raise NotGenuine, "too old or too new" if (now.to_i - sent_at.to_i).abs > TOLERANCE_SECONDS
 
   matches = secrets.flat_map do |secret|
+    # A public key is no secret of HMAC.
+    raise ArgumentError, "this example verifies v1 alone, by whsec_" unless secret.start_with?("whsec_")
+
     key = secret.delete_prefix("whsec_").unpack1("m0")
     expected = "v1,#{[OpenSSL::HMAC.digest('SHA256', key, "#{id}.#{sent_at}.".b + body.b)].pack('m0')}"
     signatures.split(" ").map { |signature| OpenSSL.secure_compare(signature, expected) }
