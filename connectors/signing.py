@@ -14,20 +14,30 @@ from streams.domain.signing import Signing, SigningKey
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the public mark of a secret, not a secret
 PUBLIC_KEY_PREFIX = "whpk_"
+PRIVATE_KEY_PREFIX = "whsk_"
 SECRET_BYTES = 32
 """Of both kinds: the secret of HMAC-SHA256, and the private key of ed25519."""
 
 
 def parse_secret(text: str) -> bytes:
     """The bytes of a `whsec_...` secret; raises `Malformed`, which never shows it."""
-    if not text.startswith(SECRET_PREFIX):
-        raise Malformed(f"a signing secret begins with {SECRET_PREFIX}")
+    return _parsed(text, SECRET_PREFIX, "signing secret")
+
+
+def parse_private_key(text: str) -> bytes:
+    """The bytes of a `whsk_...` key of ed25519; raises `Malformed`, which never shows it."""
+    return _parsed(text, PRIVATE_KEY_PREFIX, "private key")
+
+
+def _parsed(text: str, prefix: str, what: str) -> bytes:
+    if not text.startswith(prefix):
+        raise Malformed(f"a {what} begins with {prefix}")
     try:
-        secret = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
+        secret = base64.b64decode(text.removeprefix(prefix), validate=True)
     except (binascii.Error, ValueError):
-        raise Malformed("the signing secret is not base64") from None
+        raise Malformed(f"the {what} is not base64") from None
     if len(secret) != SECRET_BYTES:
-        raise Malformed(f"a signing secret has {SECRET_BYTES} bytes")
+        raise Malformed(f"a {what} has {SECRET_BYTES} bytes")
     return secret
 
 

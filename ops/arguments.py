@@ -156,8 +156,11 @@ def _certify(adder: Adder) -> None:
         as_json=True,
     )
     certify.add_argument("url", metavar="URL", help="the receiver; never one that ships orders")
-    certify.add_argument("--secret", metavar="WHSEC", required=True, help="what it verifies with")
+    certify.add_argument("--secret", metavar="WHSEC", help="what it verifies v1 with")
     certify.add_argument("--old-secret", metavar="WHSEC", help="one that must be good still")
+    certify.add_argument(
+        "--private-key", metavar="WHSK", help="of ed25519: it verifies v1a with the public one"
+    )
     certify.add_argument(
         "--allow-private", action="store_true", help="private addresses, http and any port too"
     )

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connectors.address_guard import parse_url
-from connectors.signing import parse_secret
-from ops.certify_attacks import Attack, Plan
+from connectors.signing import parse_private_key, parse_secret
+from ops.certify_acknowledging import Acknowledging, acknowledging
+from ops.certify_advice import RELEASED_AT
+from ops.certify_attacks import Plan
+from ops.certify_requests import Attack
 from ops.certify_sending import Answer, Sender, sender_to
 from streams.clock import Clock
 from streams.domain.delivery import GONE, SUCCESS
+from streams.domain.errors import Malformed
 
 QUICK_SECONDS = 2.0
 """An answer that takes longer waited for work; at 15 s it would be a failure."""
@@ -24,15 +28,31 @@ NO_REDIRECT = "A redirect is not followed and counts as a failure: register the 
 NOT_GONE = "410 switches the endpoint off: answer it only when you want no more webhooks."
 AT_ONCE = "Store the webhook, answer, and work on it afterwards: after 15 s it counts as failed."
 NO_CRASH = "This is no fault of yours: answer 401, and let nobody be woken by a 500."
+BY_THE_ANSWER = "It acknowledges by the answer; only you can see whether the order had left by then"
+BY_A_CALL = (
+    "It does not acknowledge by `released_at` in its answer, so a real endpoint with ack_required"
+    " is told up to three times, unless your shop calls POST /v1/events/{webhook-id}/ack:"
+    " GET /v1/endpoints/{id}/unacknowledged of a real one shows where it did not"
+)
+WORDS = {True: "right", False: "WRONG", None: "not judged"}
+ACKNOWLEDGING: dict[Acknowledging, tuple[bool | None, str]] = {
+    Acknowledging.GOOD: (True, BY_THE_ANSWER),
+    Acknowledging.BAD: (False, RELEASED_AT),
+    Acknowledging.NONE: (None, BY_A_CALL),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certification:
-    """Where the receiver is and what signs for it; private addresses only where allowed."""
+    """Where the receiver is and what signs for it; private addresses only where allowed.
+
+    `secret` is of `v1`, `private_key` of `v1a`: one of them is there, and both where both are good.
+    """
 
     url: str
-    secret: str = field(repr=False)
+    secret: str | None = field(default=None, repr=False)
     old_secret: str | None = field(default=None, repr=False)
+    private_key: str | None = field(default=None, repr=False)
     allow_private: bool = False
     quick_seconds: float = QUICK_SECONDS
     slow_body_seconds: float = SLOW_BODY_SECONDS
@@ -40,17 +60,20 @@ class Certification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one attack met, and what to do about it where that is wrong."""
+    """What one attack met, and what to do about it where that is wrong.
+
+    What cannot be judged from outside is neither right nor wrong; `advice` says how to see it.
+    """
 
     name: str
-    is_right: bool
-    met: str
+    is_right: bool | None
+    met: str = ""
     advice: str = ""
 
     def line(self) -> str:
         """The finding for people."""
-        word = "right" if self.is_right else "WRONG"
-        return f"{word}  {self.name}: {self.met}" + (f". {self.advice}" if self.advice else "")
+        told = ". ".join(part for part in (self.met, self.advice) if part)
+        return f"{WORDS[self.is_right]}  {self.name}: {told}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,30 +88,30 @@ class Report:
     @property
     def is_success(self) -> bool:
         """Whether everything that can be seen from outside is right."""
-        return self.is_complete and all(finding.is_right for finding in self.findings)
+        return self.is_complete and not any(each.is_right is False for each in self.findings)
 
     def lines(self) -> list[str]:
         """The report for people."""
         told = [finding.line() for finding in self.findings]
         if not self.is_complete:
             return [*told, "", "Stopped: while genuine webhooks fail, nothing else means anything."]
-        wrong = sum(not finding.is_right for finding in self.findings)
+        wrong = sum(finding.is_right is False for finding in self.findings)
+        unjudged = sum(finding.is_right is None for finding in self.findings)
         look = [
             "Only you can see whether, in your shop:",
             *(f"  - {one}" for one in self.to_look_at),
         ]
-        return [*told, "", f"{wrong} wrong of {len(told)}", "", *look]
+        return [*told, "", f"{wrong} wrong of {len(told)}, {unjudged} not judged", "", *look]
 
 
 async def certify(asked: Certification, *, clock: Clock) -> Report:
     """Make every attack, one after the other.
 
     Raises:
-        Malformed: the URL or a secret cannot be used.
+        Malformed: the URL, a secret or a key cannot be used, or there is none.
     """
     url = parse_url(asked.url, allow_private=asked.allow_private)
-    old_secret = parse_secret(asked.old_secret) if asked.old_secret else None
-    plan = Plan(secret=parse_secret(asked.secret), old_secret=old_secret, at=clock())
+    plan = _plan(asked, clock)
     findings: list[Finding] = []
     async with sender_to(
         url, allow_private=asked.allow_private, slow_seconds=asked.slow_body_seconds
@@ -98,7 +121,19 @@ async def certify(asked: Certification, *, clock: Clock) -> Report:
             findings.append(_judge(attack, answers, asked.quick_seconds))
             if len(findings) == 1 and answers[0].status not in SUCCESS:
                 return Report(findings=findings, to_look_at=(), is_complete=False)
-    return Report(findings=findings, to_look_at=plan.to_look_at)
+    unjudged = [Finding(name=name, is_right=None, advice=how) for name, how in plan.unjudged]
+    return Report(findings=[*findings, *unjudged], to_look_at=plan.to_look_at)
+
+
+def _plan(asked: Certification, clock: Clock) -> Plan:
+    if not (asked.secret or asked.private_key):
+        raise Malformed("give --secret, --private-key or both: what the receiver verifies with")
+    return Plan(
+        secret=parse_secret(asked.secret) if asked.secret else None,
+        old_secret=parse_secret(asked.old_secret) if asked.old_secret else None,
+        private_key=parse_private_key(asked.private_key) if asked.private_key else None,
+        at=clock(),
+    )
 
 
 async def _make(sender: Sender, attack: Attack, clock: Clock) -> list[Answer]:
@@ -117,8 +152,12 @@ def _judge(attack: Attack, answers: Sequence[Answer], quick_seconds: float) -> F
             return Finding(
                 name=attack.name, is_right=False, met=f"{which}{_met(answer)}", advice=advice
             )
-    slowest = max(answers, key=lambda answer: answer.seconds)
-    return Finding(name=attack.name, is_right=True, met=_met(slowest))
+    met = _met(max(answers, key=lambda answer: answer.seconds))
+    if not attack.is_read:
+        return Finding(name=attack.name, is_right=True, met=met)
+    found = acknowledging([answer.text for answer in answers])
+    is_right, advice = ACKNOWLEDGING[found]
+    return Finding(name=attack.name, is_right=is_right, met=met, advice=advice)
 
 
 def _met(answer: Answer) -> str:

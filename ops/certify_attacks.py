@@ -3,211 +3,195 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
-from connectors.signing import SECRET_BYTES, signed_headers
-from ops.certify_sending import Request
-from ops.certify_webhooks import Story, Webhook, large
+from connectors.signing import SECRET_BYTES
+from ops import certify_advice as advice
+from ops.certify_ed25519 import ed25519_attacks
+from ops.certify_requests import (
+    ALTERED,
+    Attack,
+    Make,
+    changed_header,
+    longer_body,
+    read,
+    refused,
+    signed,
+    taken,
+    with_unknown,
+)
+from ops.certify_webhooks import Numbering, Story, Webhook, large, ping
 from streams.domain.notice import NoticeKind
-from streams.domain.signing import SigningKey
+from streams.domain.signing import Signing, SigningKey
 
-Make = Callable[[int], Request]
-"""Makes a request at the moment of its sending, in seconds since 1970."""
-
-RUN_BYTES = 3
+RUN_BYTES, PING_BYTES = 3, 16
 CANCELLED = NoticeKind.PRELIMINARY_CANCELLED
 STALE_SECONDS = 600
 """Twice the tolerance of the standard."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
-    """Some requests, whether the receiver must take or refuse them, and advice if it does not."""
-
-    name: str
-    requests: tuple[Make, ...]
-    must_take: bool
-    advice: str
-    is_at_once: bool = False
-    """Whether the requests go out at the same moment instead of one after the other."""
+FIRST_NUMBERS = range(2**30, 2**31 - 1_000)
+"""Where the numbers of a run begin, by chance: a receiver that is certified again, and keeps each
+number once, must not have them; and they fit into 32 bits, as those of nearly every endpoint do."""
 
 
 class Plan:
     """All attacks of one run, and what the merchant's shop must look like after them.
 
-    `secret` is the endpoint's; `old_secret` one that is good still, where there is any.
+    `secret` is the endpoint's, `private_key` that of ed25519, and at least one of them is there;
+    `old_secret` is one that is good still, where there is any.
     """
 
-    def __init__(self, *, secret: bytes, old_secret: bytes | None, at: datetime) -> None:
-        self._secret, self._old_secret = secret, old_secret
-        self._stranger = secrets.token_bytes(SECRET_BYTES)
+    def __init__(
+        self,
+        *,
+        secret: bytes | None,
+        old_secret: bytes | None,
+        at: datetime,
+        private_key: bytes | None = None,
+    ) -> None:
+        self._v1 = SigningKey(secret) if secret else None
+        self._v1a = SigningKey(private_key, Signing.V1A) if private_key else None
+        key = self._v1 or self._v1a
+        assert key is not None, "something signs"
+        self._key = key
+        self._old = SigningKey(old_secret) if old_secret else None
+        self._stranger = SigningKey(secrets.token_bytes(SECRET_BYTES))
         self._at = at
         run = secrets.token_hex(RUN_BYTES)
         self._numbers = (f"CERTIFY-{run}-{number}" for number in count(1))
         self.to_look_at: list[str] = []
-        self.attacks = (*self._true(), *self._large_and_slow(), *self._rotated(), *self._false())
+        self._numbering = Numbering(secrets.choice(FIRST_NUMBERS))
+        self.unjudged: list[tuple[str, str]] = []
+        """What cannot be judged from outside: its name, and how to see it."""
+        self.attacks = (
+            *self._true(),
+            *self._numbered(),
+            self._acknowledged(),
+            *self._large_and_slow(),
+            *self._rotated(),
+            *self._of_ed25519(),
+            *self._false(),
+        )
+        self._say_what_is_missing()
 
     def _story(self) -> Story:
         return Story(next(self._numbers), at=self._at)
 
+    def _tell(self, story: Story, kind: NoticeKind) -> list[Webhook]:
+        return [self._numbering.give(told) for told in story.tell(kind)]
+
     def _paid(self) -> Webhook:
         """`invoice.paid` of an invoice that nothing else is about."""
-        return self._story().tell(NoticeKind.PRELIMINARY)[-1]
+        return self._numbering.give(self._story().tell(NoticeKind.PRELIMINARY)[-1])
+
+    def _forged(self) -> Webhook:
+        """The like for a request that must be refused: it uses up no number."""
+        return self._numbering.show(self._story().tell(NoticeKind.PRELIMINARY)[-1])
 
     def _genuine(self, webhook: Webhook, *, late_seconds: int = 0) -> Make:
-        return _signed(webhook, self._secret, late_seconds=late_seconds)
+        return signed(webhook, self._key, late_seconds=late_seconds)
 
-    def _take(self, name: str, webhooks: list[Webhook], advice: str) -> Attack:
-        makes = tuple(self._genuine(webhook) for webhook in webhooks)
-        return Attack(name=name, requests=makes, must_take=True, advice=advice)
+    def _take(self, name: str, webhooks: list[Webhook], said: str) -> Attack:
+        return taken(name, said, *(self._genuine(webhook) for webhook in webhooks))
 
     def _true(self) -> Iterator[Attack]:
         """What is genuine, in every order in which it may come."""
         story = self._story()
-        first, paid = story.tell(NoticeKind.PRELIMINARY)
-        yield self._take("a genuine webhook", [first], GENUINE)
-        yield self._take("the same again", [first], REPEAT)
-        yield replace(self._take("the same twice at once", [paid, paid], TWICE), is_at_once=True)
+        first, paid = self._tell(story, NoticeKind.PRELIMINARY)
+        yield self._take("a genuine webhook", [first], advice.GENUINE)
+        yield self._take("the same again", [first], advice.REPEAT)
+        yield replace(
+            self._take("the same twice at once", [paid, paid], advice.TWICE), is_at_once=True
+        )
         self.to_look_at.append(f"{story.invoice_number} is released, and once only")
 
         story = self._story()
-        before, after = story.tell(NoticeKind.PRELIMINARY), story.tell(NoticeKind.CONFIRMED)
-        yield self._take("payment.confirmed before payment.preliminary", after + before, ORDER)
+        before, after = self._both(story, NoticeKind.CONFIRMED)
+        yield self._take(
+            "payment.confirmed before payment.preliminary", after + before, advice.ORDER
+        )
         self.to_look_at.append(f"{story.invoice_number} is released, and once only")
 
         story = self._story()
-        before, after = story.tell(NoticeKind.PRELIMINARY), story.tell(CANCELLED)
-        yield self._take("invoice.reopened before invoice.paid", after + before, ORDER)
+        before, after = self._both(story, CANCELLED)
+        yield self._take("invoice.reopened before invoice.paid", after + before, advice.ORDER)
         self.to_look_at.append(f"{story.invoice_number} is not released: what came last was older")
 
         story = self._story()
-        told = story.tell(NoticeKind.PRELIMINARY) + story.tell(CANCELLED)
-        yield self._take("a 速報取消: paid, and then taken back", told, STOP)
+        before, after = self._both(story, CANCELLED)
+        yield self._take("a 速報取消: paid, and then taken back", before + after, advice.STOP)
         self.to_look_at.append(f"{story.invoice_number} was released, and then stopped")
 
-    def _large_and_slow(self) -> Iterator[Attack]:
-        yield self._take("a body of 20 KB", [large(next(self._numbers), at=self._at)], LARGE)
-        make = self._genuine(self._paid())
-        yield Attack(
-            name="a slow body",
-            requests=(lambda now: replace(make(now), is_slow=True),),
-            must_take=True,
-            advice=SLOW,
+    def _both(self, story: Story, kind: NoticeKind) -> tuple[list[Webhook], list[Webhook]]:
+        """What a 速報 makes the product say, and what another notice does after it."""
+        before = self._tell(story, NoticeKind.PRELIMINARY)
+        return before, self._tell(story, kind)
+
+    def _numbered(self) -> Iterator[Attack]:
+        """What `sequence` does on its way: it overtakes, leaves gaps, and comes again."""
+        one, two = self._paid(), self._paid()
+        yield self._take("a sequence before the one below it", [two, one], advice.NUMBERS)
+        self._left, after = self._paid(), self._paid()
+        self._left_number = self._numbering.last - 1
+        yield self._take("a sequence after a gap", [after], advice.NUMBERS)
+        yield self._take("an older sequence again", [one], advice.REPEAT)
+        told = [ping(secrets.token_hex(PING_BYTES), at=self._at)]
+        yield self._take("endpoint.ping, which has no sequence", told, advice.PING)
+
+    def _say_what_is_missing(self) -> None:
+        first, last, left = self._numbering.first, self._numbering.last, self._left_number
+        how = (
+            f"of the numbers {first} to {last} your list of what is missing must name {left} alone,"
+            f" some minutes from now ({self._left.id}, which was never sent); of a real endpoint"
+            f" you would then ask GET /v1/endpoints/{{id}}/completeness?from={left}&to={left}"
         )
+        self.unjudged.append(("whether you find out what is missing", how))
+
+    def _acknowledged(self) -> Attack:
+        paid = self._paid()
+        return read(self._take("told again, as by ack_required", [paid, paid], advice.REPEAT))
+
+    def _large_and_slow(self) -> Iterator[Attack]:
+        body = self._numbering.give(large(next(self._numbers), at=self._at))
+        yield self._take("a body of 20 KB", [body], advice.LARGE)
+        make = self._genuine(self._paid())
+        yield taken("a slow body", advice.SLOW, lambda now: replace(make(now), is_slow=True))
 
     def _rotated(self) -> Iterator[Attack]:
         """What comes while a secret is rotated, and with signatures of the future."""
-        secret, stranger = self._secret, self._stranger
-        cases = [
-            ("two signatures, the first is right", _signed(self._paid(), secret, stranger)),
-            ("two signatures, the second is right", _signed(self._paid(), stranger, secret)),
-        ]
-        if self._old_secret is not None:
-            cases.append(("the old secret alone", _signed(self._paid(), self._old_secret)))
-        for name, make in cases:
-            yield Attack(name=name, requests=(make,), must_take=True, advice=ROTATION)
-        versions = _changed(self._genuine(self._paid()), "webhook-signature", _with_unknown)
-        name = "an unknown version beside a right signature"
-        yield Attack(name=name, requests=(versions,), must_take=True, advice=VERSIONS)
+        key, stranger = self._key, self._stranger
+        first = signed(self._paid(), key, stranger)
+        yield taken("two signatures, the first is right", advice.ROTATION, first)
+        second = signed(self._paid(), stranger, key)
+        yield taken("two signatures, the second is right", advice.ROTATION, second)
+        if self._old is not None:
+            yield taken("the old secret alone", advice.ROTATION, signed(self._paid(), self._old))
+        versions = changed_header(self._genuine(self._paid()), "webhook-signature", with_unknown)
+        yield taken("an unknown version beside a right signature", advice.VERSIONS, versions)
+
+    def _of_ed25519(self) -> Iterator[Attack]:
+        yield from ed25519_attacks(
+            v1=self._v1, v1a=self._v1a, genuine=self._paid, forged=self._forged
+        )
+        if self._v1a is None:
+            how = "give --private-key, for an endpoint whose `signing` is v1a or will be"
+            self.unjudged.append(("ed25519 alone (v1a)", how))
 
     def _false(self) -> Iterator[Attack]:
         """What is not genuine, each of an invoice of its own, so that none is a repeat."""
         story = self._story()
-        webhook = story.tell(NoticeKind.PRELIMINARY)[-1]
-        yield _refuse("a bad signature", _signed(webhook, self._stranger), FORGED)
-        yield self._take("the genuine one after its forgery", [webhook], HARMLESS)
+        webhook = self._numbering.give(story.tell(NoticeKind.PRELIMINARY)[-1])
+        yield refused("a bad signature", advice.FORGED, signed(webhook, self._stranger))
+        yield self._take("the genuine one after its forgery", [webhook], advice.HARMLESS)
         self.to_look_at.append(f"{story.invoice_number} is released, though it was forged before")
         for name, late_seconds in (("old", STALE_SECONDS), ("future", -STALE_SECONDS)):
-            make = self._genuine(self._paid(), late_seconds=late_seconds)
-            yield _refuse(f"a timestamp that is {name}", make, STALE)
-        yield _refuse("a changed body", _longer(self._genuine(self._paid())), RAW)
+            make = self._genuine(self._forged(), late_seconds=late_seconds)
+            yield refused(f"a timestamp that is {name}", advice.STALE, make)
+        longer = longer_body(self._genuine(self._forged()))
+        yield refused("a changed body", advice.RAW, longer)
         for name, header, change in ALTERED:
-            make = _changed(self._genuine(self._paid()), header, change)
-            yield _refuse(name, make, UNREADABLE)
-        yield self._take("a genuine webhook after all that", [self._paid()], GENUINE)
-
-
-def _refuse(name: str, make: Make, advice: str) -> Attack:
-    return Attack(name=name, requests=(make,), must_take=False, advice=advice)
-
-
-def _signed(webhook: Webhook, *keys: bytes, late_seconds: int = 0) -> Make:
-    signing = [SigningKey(key) for key in keys]
-
-    def make(now: int) -> Request:
-        headers = signed_headers(signing, webhook.id, now - late_seconds, webhook.body)
-        return Request(headers=headers, body=webhook.body)
-
-    return make
-
-
-def _changed(make: Make, name: str, change: Callable[[str], str | None]) -> Make:
-    """The request with one header changed, or without it where the change is None."""
-
-    def changed(now: int) -> Request:
-        request = make(now)
-        value = change(request.headers[name])
-        kept = {header: given for header, given in request.headers.items() if header != name}
-        return replace(request, headers=kept if value is None else {**kept, name: value})
-
-    return changed
-
-
-def _longer(make: Make) -> Make:
-    """The request with a line end that was not signed."""
-
-    def longer(now: int) -> Request:
-        request = make(now)
-        return replace(request, body=request.body + b"\n")
-
-    return longer
-
-
-def _with_unknown(right: str) -> str:
-    return f"v9,AAAA {right}"
-
-
-ALTERED: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
-    ("a changed webhook-id", "webhook-id", lambda right: f"{right}0"),
-    ("no webhook-id", "webhook-id", lambda _: None),
-    ("no webhook-timestamp", "webhook-timestamp", lambda _: None),
-    ("no webhook-signature", "webhook-signature", lambda _: None),
-    ("an empty webhook-signature", "webhook-signature", lambda _: ""),
-    ("a webhook-timestamp that is no number", "webhook-timestamp", lambda _: "now"),
-    ("a signature that is not base64", "webhook-signature", lambda _: "v1,%%%"),
-    ("a signature without a version", "webhook-signature", lambda right: right[3:]),
-    ("a signature of an unknown version only", "webhook-signature", lambda right: f"v9{right[2:]}"),
-    ("a signature beyond ASCII", "webhook-signature", lambda right: f"{right[:-2]}é="),
-)
-
-GENUINE = (
-    "Verify the raw bytes of the body with this endpoint's secret;"
-    " docs/signature-vectors.json shows where a verifier goes wrong."
-)
-REPEAT = "A repeat is no error: answer 2xx to a webhook-id that you have, and do nothing more."
-TWICE = (
-    "Let the database decide which of two is first: webhook-id as a primary key, and 2xx to both."
-)
-ORDER = (
-    "Take webhooks in any order: keep each, and let the newest data.invoice.updated_at decide"
-    " what is done about the invoice."
-)
-STOP = "Take invoice.reopened after invoice.paid: the store gave the money back, so stop the order."
-LARGE = "Bodies reach some tens of KB: let your server and your proxy take 1 MB."
-SLOW = "Wait for the whole body before you verify it: networks deliver it in pieces."
-ROTATION = (
-    "Take a webhook when any of its signatures, which spaces separate, is right under any secret"
-    " that is still good."
-)
-VERSIONS = "Pass over signatures of versions that you do not know, and look at the others."
-FORGED = "Answer 401 unless a signature is right: anybody could release orders at your shop."
-STALE = (
-    "Answer 401 when webhook-timestamp is more than five minutes from your clock: else whoever"
-    " has recorded a webhook can send it for ever."
-)
-RAW = "Verify the bytes as they came, neither trimmed nor written anew from parsed JSON."
-UNREADABLE = "Answer 401 to headers that are missing or cannot be read; never act on the body."
-HARMLESS = "Verify first and remember webhook-id afterwards: a forgery must not use up an id."
+            make = changed_header(self._genuine(self._forged()), header, change)
+            yield refused(name, advice.UNREADABLE, make)
+        yield self._take("a genuine webhook after all that", [self._paid()], advice.GENUINE)

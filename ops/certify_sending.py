@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,7 +14,14 @@ from yarl import URL
 
 from connectors.address_guard import GuardedResolver, guarded_socket
 from connectors.dns import Resolver
-from connectors.webhooks import CONNECT_SECONDS, HEADERS, TOTAL_SECONDS, name_failure
+from connectors.webhooks import (
+    ANSWER_BYTES_MAX,
+    ANSWER_SECONDS_MAX,
+    CONNECT_SECONDS,
+    HEADERS,
+    TOTAL_SECONDS,
+    name_failure,
+)
 from streams.clock import monotonic_seconds
 
 PIECES = 5
@@ -28,18 +35,22 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes
     is_slow: bool = False
+    is_read: bool = False
+    """Whether what is answered is read, as far as the product reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came back: a status or, without one, the failure in a word; and after how long.
 
-    `seconds` of an answer to a slow body count from its last piece on.
+    `seconds` count to the status, of a slow body from its last piece on; `text` is the beginning
+    of an answer that was to be read.
     """
 
     status: int | None = None
     failure: str = ""
     seconds: float
+    text: bytes = b""
 
 
 class Sender:
@@ -60,11 +71,21 @@ class Sender:
                 allow_redirects=False,
             ) as response:
                 seconds = monotonic_seconds() - body.done_at
+                text = await _beginning(response) if request.is_read else b""
                 response.close()  # the status alone decides
-                return Answer(status=response.status, seconds=seconds)
+                return Answer(status=response.status, seconds=seconds, text=text)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             failure = name_failure(error)
             return Answer(failure=failure, seconds=monotonic_seconds() - body.done_at)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    text = bytearray()
+    with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            while chunk := await response.content.read(ANSWER_BYTES_MAX - len(text)):
+                text += chunk
+    return bytes(text)
 
 
 class _Body:

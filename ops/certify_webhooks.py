@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import orjson
 
 from agents.settling import settling
 from agents.step import Envelope, Step
 from streams.codecs import decode_notification_message, encode
-from streams.domain.ids import AccountId, InvoiceId, MerchantId, invoice_id, notice_id, payment_id
+from streams.domain.ids import (
+    AccountId,
+    InvoiceId,
+    MerchantId,
+    NotificationId,
+    invoice_id,
+    notice_id,
+    payment_id,
+)
 from streams.domain.invoice import Customer, InvoiceTerms, Reference
 from streams.domain.notice import ChannelKind, Notice, NoticeKind, Store
-from streams.domain.notification import Notification, NotificationType
+from streams.domain.notification import Notification
+from streams.domain.sequence import numbered_body
 from streams.messages import InvoiceMessage, InvoiceRegistered, NoticeMatched, Notified
+from streams.payloads import rfc3339
 from streams.ports import Place
 from streams.topics import INVOICES, NOTIFICATIONS
 
@@ -21,6 +33,7 @@ MERCHANT, ACCOUNT = MerchantId("mer_certify"), AccountId("ca_certify")
 AMOUNT_YEN = 12_800
 PARTS_OF_LARGE = 90
 """So many payments of one yen make a body of 20 KB."""
+PING = "endpoint.ping"
 STEP = timedelta(milliseconds=10)
 
 
@@ -29,8 +42,28 @@ class Webhook:
     """One webhook: its id, its type and its body."""
 
     id: str
-    type: NotificationType
+    type: str
     body: bytes
+
+
+class Numbering:
+    """Gives webhooks their places among all that one endpoint is sent, as the product does."""
+
+    def __init__(self, first: int) -> None:
+        self.first, self.last = first, first - 1
+        self._last_id = NotificationId(f"evt_{self.last:032x}")
+
+    def give(self, webhook: Webhook) -> Webhook:
+        """The webhook with the next number."""
+        numbered = self.show(webhook)
+        self.last += 1
+        self._last_id = NotificationId(webhook.id)
+        return numbered
+
+    def show(self, webhook: Webhook) -> Webhook:
+        """The webhook with the next number, which stays free: for what must be refused."""
+        body = numbered_body(webhook.body.decode(), self.last + 1, self._last_id)
+        return replace(webhook, body=body.encode())
 
 
 class Story:
@@ -110,3 +143,10 @@ def large(invoice_number: str, *, at: datetime) -> Webhook:
     for number in range(PARTS_OF_LARGE - 1):
         story.tell(NoticeKind.PRELIMINARY, payment=f"part {number}", amount_yen=1)
     return story.tell(NoticeKind.PRELIMINARY, payment="last part", amount_yen=1)[-1]
+
+
+def ping(number: str, *, at: datetime) -> Webhook:
+    """An `endpoint.ping`: of a type that is no notification, and without a number."""
+    data = {"endpoint": {"id": "ep_certify", "url": "https://shop.example/webhooks"}}
+    body = {"type": PING, "timestamp": rfc3339(at), "data": data}
+    return Webhook(id=f"evt_{number}", type=PING, body=orjson.dumps(body))

@@ -218,11 +218,9 @@ def certify(given: argparse.Namespace) -> int:
     """Attack a merchant's staging receiver."""
     from ops import certify as certifying  # noqa: PLC0415  # no other command needs its parts
 
+    keys = {"old_secret": given.old_secret, "private_key": given.private_key}
     asked = certifying.Certification(
-        url=given.url,
-        secret=given.secret,
-        old_secret=given.old_secret,
-        allow_private=given.allow_private,
+        url=given.url, secret=given.secret, **keys, allow_private=given.allow_private
     )
     try:
         report = asyncio.run(certifying.certify(asked, clock=system_clock))

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
+import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from keshikomi_webhooks import VerificationError, verify
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from connectors.signing import format_secret
-from tests.signature_vectors import CURRENT, OLD
+from tests.signature_vectors import CURRENT, OLD, PUBLIC
 
 SECRET, OLD_SECRET = format_secret(CURRENT), format_secret(OLD)
 
@@ -127,6 +128,90 @@ class Racing(Receiver):
             self.overtaken.set()
             return web.Response(status=500)  # as the unique index of its table answers
         return await super().keep(webhook_id, body)
+
+
+class InOrder(Receiver):
+    """It takes the number that comes next, or a repeat, and nothing else."""
+
+    last: int | None = None
+
+    async def keep(self, webhook_id: str, body: bytes) -> web.Response:
+        number = orjson.loads(body).get("sequence")
+        if webhook_id not in self.seen and number is not None:
+            if self.last is not None and number != self.last + 1:
+                return web.Response(status=409)
+            self.last = number
+        return await super().keep(webhook_id, body)
+
+
+class OnlyNewer(Receiver):
+    """It takes what it has for a repeat by the number instead of by the id, and complains."""
+
+    last = 0
+
+    async def keep(self, webhook_id: str, body: bytes) -> web.Response:
+        number = orjson.loads(body)["sequence"] if b'"sequence"' in body else self.last
+        if number < self.last:
+            return web.Response(status=422)
+        self.last = number
+        return await super().keep(webhook_id, body)
+
+
+class Numbering(Receiver):
+    async def keep(self, webhook_id: str, body: bytes) -> web.Response:
+        if "sequence" not in orjson.loads(body):
+            return web.Response(status=500)
+        return await super().keep(webhook_id, body)
+
+
+class Ed25519(Receiver):
+    """A careful one in the middle of a change from `v1` to `v1a`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets = [SECRET, OLD_SECRET, PUBLIC]
+
+
+class Ed25519Alone(Receiver):
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets = [PUBLIC]
+
+
+class BelievesEd25519(Receiver):
+    """It has no library for `v1a`, and takes whatever is called so."""
+
+    def verify(self, body: bytes, request: web.Request) -> str:
+        if "v1a," in request.headers.get("webhook-signature", ""):
+            return request.headers["webhook-id"]
+        return super().verify(body, request)
+
+
+class NoEd25519(Receiver):
+    def verify(self, body: bytes, request: web.Request) -> str:
+        if "v1a," in request.headers.get("webhook-signature", ""):
+            raise VerificationError
+        return super().verify(body, request)
+
+
+class Confused(Ed25519):
+    """Its library takes every key for every scheme."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets = [*self.secrets, PUBLIC.replace("whpk_", "whsec_")]
+
+
+class Acknowledging(Receiver):
+    """It answers that the order was released, in these words."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self.said = said
+
+    async def keep(self, webhook_id: str, body: bytes) -> web.Response:
+        await super().keep(webhook_id, body)
+        return web.Response(text=self.said, content_type="application/json")
 
 
 class Slow(Receiver):

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import gaps
 import inbox as inboxes
 import orjson
 import pytest
@@ -24,11 +25,12 @@ from ops.certify_attacks import Plan
 from ops.stack.server import LOOPBACK, free_port
 from streams.clock import system_clock
 from tests.conftest import Eventually
-from tests.signature_vectors import CURRENT, OLD, PATH
+from tests.signature_vectors import CURRENT, OLD, PATH, PUBLIC
 
 RECEIVERS = PATH.parent / "receivers"
 PYTHON = (sys.executable, "-B")
 SECRET, OLD_SECRET = format_secret(CURRENT), format_secret(OLD)
+PRIVATE_KEY = SECRET.replace("whsec_", "whsk_")
 LEFT = "evt_left"
 """A webhook that was kept and not worked on when an earlier process ended."""
 
@@ -117,20 +119,23 @@ def filled(command: Sequence[str], place: Path, port: int = 0) -> list[str]:
     return [word.format(vectors=PATH, built=place, port=port) for word in command]
 
 
-async def output_of(command: Sequence[str], inbox: Path | None = None) -> str:
+async def output_of(command: Sequence[str], env: dict[str, str] | None = None) -> str:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, env=environment(inbox)
+        *command, stdout=asyncio.subprocess.PIPE, env=env or kept_environment()
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, command
     return output.decode()
 
 
-def environment(inbox: Path | None) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBHOOK_")}
-    if inbox is None:
-        return kept
-    return {**kept, "WEBHOOK_INBOX": str(inbox), "WEBHOOK_SECRETS": f"{SECRET} {OLD_SECRET}"}
+def kept_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("WEBHOOK_")}
+
+
+def environment(example: Example, inbox: Path) -> dict[str, str]:
+    known = [SECRET, OLD_SECRET, *([PUBLIC] if example.has_ed25519 else [])]
+    words = {"WEBHOOK_INBOX": str(inbox), "WEBHOOK_SECRETS": " ".join(known)}
+    return {**kept_environment(), **words}
 
 
 Build = Callable[[Example], Awaitable[Path]]
@@ -154,11 +159,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 
 @asynccontextmanager
-async def running(command: Sequence[str], inbox: Path, output: Path) -> AsyncIterator[None]:
+async def running(command: Sequence[str], env: dict[str, str], output: Path) -> AsyncIterator[None]:
     """The command as a process that ends with the block."""
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=file, stderr=asyncio.subprocess.STDOUT, env=environment(inbox)
+            *command, stdout=file, stderr=asyncio.subprocess.STDOUT, env=env
         )
         try:
             yield
@@ -179,9 +184,10 @@ def worked_on(output: str) -> list[str]:
     return sorted(re.findall(r"work (evt_[a-z0-9]+)", output))
 
 
-def ids_to_take() -> int:
+def ids_to_take(example: Example) -> int:
     """How many different webhooks a receiver takes while it is certified."""
-    plan = Plan(secret=CURRENT, old_secret=OLD, at=system_clock())
+    private_key = CURRENT if example.has_ed25519 else None
+    plan = Plan(secret=CURRENT, old_secret=OLD, private_key=private_key, at=system_clock())
     makes = (make for attack in plan.attacks if attack.must_take for make in attack.requests)
     return len({make(0).headers["webhook-id"] for make in makes})
 
@@ -211,20 +217,24 @@ async def test_a_running_example_is_certified_and_works_on_each_webhook_once(
         url=f"http://{LOOPBACK}:{port}/webhooks",
         secret=SECRET,
         old_secret=OLD_SECRET,
+        private_key=PRIVATE_KEY if example.has_ed25519 else None,
         allow_private=True,
         quick_seconds=10.0,  # the machine of the tests is slow, not the example
         slow_body_seconds=0.2,
     )
 
-    async with running(filled(example.serve, place, port), inbox, output):
+    env = environment(example, inbox)
+    async with running(filled(example.serve, place, port), env, output):
         await eventually(lambda: listens(port))
         report = await certify(asked, clock=system_clock)
         kept = sorted(path.stem for path in inbox.glob("*.json"))
-        apart = await output_of(filled(example.work, place), inbox) if example.work else ""
+        apart = await output_of(filled(example.work, place), env) if example.work else ""
         await eventually(lambda: len(list(inbox.glob("*.done"))) >= len(kept))
 
-    assert [finding.line() for finding in report.findings if not finding.is_right] == []
-    assert (len(kept), LEFT in kept) == (ids_to_take() + 1, True)
+    assert [each.line() for each in report.findings if each.is_right is False] == []
+    assert (len(kept), LEFT in kept) == (ids_to_take(example) + 1, True)
+    (left, _) = gaps.missing(gaps.kept(inbox))[-1]
+    assert f"must name {left} alone" in report.findings[-1].advice
     assert worked_on(output.read_text() + apart) == kept
     assert len({path.read_bytes() for path in inbox.glob("*.json")}) == len(kept)
     assert [path for path in inbox.iterdir() if path.suffix not in {".json", ".done"}] == []
