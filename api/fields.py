@@ -36,12 +36,14 @@ OVERLAP_SECONDS_MAX = 604_800
 TYPE_PATTERNS = frozenset(
     {"*", *NotificationType, *(f"{kind.partition('.')[0]}.*" for kind in NotificationType)}
 )
+SEQUENCES = range(1, 10**15)
 YEARS = range(2000, 2100)
 """Two digits of a year are all that a slip has."""
 
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+_LIKE_A_TIME = re.compile(r"\d{4}-\d{2}|\d{2}:\d{2}", re.ASCII)
 _ID = r"^[A-Za-z0-9_-]{1,64}$"
 
 
@@ -71,6 +73,21 @@ def _digits(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
         return int(value)
     message = "must be a whole number"
+    raise ValueError(message)
+
+
+def _of_digits(value: Any) -> Any:
+    return int(value) if re.fullmatch(r"[0-9]{1,16}", value) else value
+
+
+def _sequence(value: Any) -> int:
+    if type(value) is int and value in SEQUENCES:
+        return value
+    message = f"must be a number of `sequence`, whole and from 1 to {SEQUENCES[-1]}"
+    if isinstance(value, str) and _LIKE_A_TIME.search(value):
+        message += (
+            "; for a time, GET /v1/deliveries?endpoint_id=... shows created_at beside sequence"
+        )
     raise ValueError(message)
 
 
@@ -125,14 +142,15 @@ MetadataName = Annotated[str, _length(METADATA_NAME_CHARACTERS_MAX), _CLEAN, _MA
 MetadataValue = Annotated[str, _length(METADATA_VALUE_CHARACTERS_MAX, 0), _CLEAN, _MASKED]
 Url = Annotated[str, _length(URL_CHARACTERS_MAX)]
 Cursor = Annotated[str, _length(CURSOR_CHARACTERS_MAX), _CLEAN]
-PageLimit = Annotated[
-    int, BeforeValidator(_digits, json_schema_input_type=int), Field(ge=1, le=PAGE_MAX)
-]
-WaitSeconds = Annotated[
-    int, BeforeValidator(_digits, json_schema_input_type=int), Field(ge=0, le=WAIT_SECONDS_MAX)
-]
-SequenceNumber = Annotated[
-    int, BeforeValidator(_digits, json_schema_input_type=int), Field(ge=1, lt=10**15)
+# The type that is described has the limits inside: beside it they would not be JSON Schema.
+_PAGE = Annotated[int, Field(ge=1, le=PAGE_MAX)]
+PageLimit = Annotated[_PAGE, BeforeValidator(_digits, json_schema_input_type=_PAGE)]
+_WAIT = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
+WaitSeconds = Annotated[_WAIT, BeforeValidator(_digits, json_schema_input_type=_WAIT)]
+_SEQUENCE = Annotated[int, Field(ge=1, lt=SEQUENCES.stop)]
+SequenceNumber = Annotated[int, BeforeValidator(_sequence, json_schema_input_type=_SEQUENCE)]
+SequenceInQuery = Annotated[
+    SequenceNumber, BeforeValidator(_of_digits, json_schema_input_type=_SEQUENCE)
 ]
 TypePattern = Annotated[str, AfterValidator(_known_type)]
 TypePatterns = Annotated[tuple[TypePattern, ...], Field(max_length=TYPES_MAX)]

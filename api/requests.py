@@ -24,6 +24,7 @@ from api.fields import (
     Reason,
     ReferenceText,
     RetrySeconds,
+    SequenceInQuery,
     SequenceNumber,
     TimeoutSeconds,
     TypePatterns,
@@ -220,8 +221,8 @@ class ReplayRequest(Request):
     by itself. No types means all of them.
     """
 
-    first: Annotated[int, Field(alias="from", ge=1, lt=10**15)] = 1
-    last: Annotated[int | None, Field(alias="to", ge=1, lt=10**15)] = None
+    first: Annotated[SequenceNumber, Field(alias="from")] = 1
+    last: Annotated[SequenceNumber | None, Field(alias="to")] = None
     statuses: Annotated[tuple[FinishedStatus, ...], Field(min_length=1, max_length=3)] = (
         DeliveryStatus.FAILED,
         DeliveryStatus.SUPERSEDED,
@@ -235,8 +236,8 @@ class CompletenessQuery(Request):
     `deliveries` says which of them are listed one by one.
     """
 
-    first: Annotated[SequenceNumber, Field(alias="from")] = 1
-    last: Annotated[SequenceNumber | None, Field(alias="to")] = None
+    first: Annotated[SequenceInQuery, Field(alias="from")] = 1
+    last: Annotated[SequenceInQuery | None, Field(alias="to")] = None
     deliveries: Literal["undelivered", "all"] = "undelivered"
 
 

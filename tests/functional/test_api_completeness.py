@@ -189,6 +189,34 @@ async def test_what_is_no_range_of_numbers_is_refused(
     assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, pointer)
 
 
+NO_NUMBER = "must be a number of `sequence`, whole and from 1 to 999999999999999"
+BESIDE_TIMES = "; for a time, GET /v1/deliveries?endpoint_id=... shows created_at beside sequence"
+
+
+@pytest.mark.parametrize("given", ["0", "1000000000000000", "x", "1.5", "", "１"])
+async def test_what_is_no_number_is_told_what_a_number_is(tmp_path: Path, given: str) -> None:
+    async with a_shop(tmp_path) as shop:
+        path = await told(shop, 0)
+        refused = await shop.api.get(f"{path}?from={given}")
+
+    (error,) = refused.json["errors"]
+    assert error == {"pointer": "/from", "detail": f"in the query: {NO_NUMBER}"}
+
+
+@pytest.mark.parametrize("given", ["2026-11-24T01:15:00Z", "2026-11-24", "01:15"])
+async def test_a_time_is_told_where_numbers_stand_beside_times(tmp_path: Path, given: str) -> None:
+    async with a_shop(tmp_path) as shop:
+        path = await told(shop, 0)
+        asked = await shop.api.get(f"{path}?to={given}")
+        replays = path.replace("completeness", "replays")
+        replayed = await shop.api.post(replays, {"from": given})
+
+    (of_query,), (of_body,) = asked.json["errors"], replayed.json["errors"]
+    said = {"detail": NO_NUMBER + BESIDE_TIMES}
+    assert of_query == {"pointer": "/to", "detail": f"in the query: {said['detail']}"}
+    assert of_body == {"pointer": "/from", **said}
+
+
 async def test_nobody_else_learns_of_it_and_a_removed_endpoint_is_gone(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         path = await told(shop, 1)

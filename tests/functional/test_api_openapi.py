@@ -55,6 +55,31 @@ async def test_requests_are_described_as_strictly_as_they_are_read(tmp_path: Pat
     }
 
 
+async def test_numbers_in_queries_are_described_with_their_limits(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        paths = (await shop.get("/openapi.json"))["paths"]
+
+    schemas = {
+        parameter["name"]: parameter["schema"]
+        for operations in paths.values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query" and parameter["schema"].get("type") == "integer"
+    }
+    limits = {
+        name: {
+            word: each for word, each in schema.items() if type(each) is int and word != "default"
+        }
+        for name, schema in schemas.items()
+    }
+    assert limits == {
+        "from": {"minimum": 1, "exclusiveMaximum": 10**15},
+        "to": {"minimum": 1, "exclusiveMaximum": 10**15},
+        "limit": {"minimum": 1, "maximum": 250},
+        "wait": {"minimum": 0, "maximum": 30},
+    }
+
+
 async def test_an_answer_that_is_not_as_described_is_noticed(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         check = shop.api.conformance.check
