@@ -117,6 +117,10 @@ async def certify(asked: Certification, *, clock: Clock) -> Report:
         url, allow_private=asked.allow_private, slow_seconds=asked.slow_body_seconds
     ) as sender:
         for attack in plan.attacks:
+            if any(each.name == attack.needs and not each.is_right for each in findings):
+                how = f"make `{attack.needs}` right first: until then this would say nothing"
+                findings.append(Finding(name=attack.name, is_right=None, advice=how))
+                continue
             answers = await _make(sender, attack, clock)
             findings.append(_judge(attack, answers, asked.quick_seconds))
             if len(findings) == 1 and answers[0].status not in SUCCESS:

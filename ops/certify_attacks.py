@@ -10,7 +10,7 @@ from itertools import count
 
 from connectors.signing import SECRET_BYTES
 from ops import certify_advice as advice
-from ops.certify_ed25519 import ed25519_attacks
+from ops.certify_ed25519 import ALONE, ed25519_attacks
 from ops.certify_requests import (
     ALTERED,
     Attack,
@@ -143,9 +143,10 @@ class Plan:
     def _say_what_is_missing(self) -> None:
         first, last, left = self._numbering.first, self._numbering.last, self._left_number
         how = (
-            f"of the numbers {first} to {last} your list of what is missing must name {left} alone,"
-            f" some minutes from now ({self._left.id}, which was never sent); of a real endpoint"
-            f" you would then ask GET /v1/endpoints/{{id}}/completeness?from={left}&to={left}"
+            f"of the numbers {first} to {last} your list of what is missing must name {left},"
+            f" some minutes from now ({self._left.id}, which was never sent), and beside it only"
+            " those that you did not answer with 2xx; of a real endpoint you would then ask"
+            f" GET /v1/endpoints/{{id}}/completeness?from={left}&to={left}"
         )
         self.unjudged.append(("whether you find out what is missing", how))
 
@@ -177,7 +178,7 @@ class Plan:
         )
         if self._v1a is None:
             how = "give --private-key, for an endpoint whose `signing` is v1a or will be"
-            self.unjudged.append(("ed25519 alone (v1a)", how))
+            self.unjudged.append((ALONE, how))
 
     def _false(self) -> Iterator[Attack]:
         """What is not genuine, each of an invoice of its own, so that none is a repeat."""

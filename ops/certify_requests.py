@@ -24,6 +24,8 @@ class Attack:
     advice: str
     is_at_once: bool = False
     """Whether the requests go out at the same moment instead of one after the other."""
+    needs: str = ""
+    """The attack that must have been right: else this one would say nothing."""
     is_read: bool = False
     """Whether the answers may acknowledge, and are read for it."""
 

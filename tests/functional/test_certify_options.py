@@ -60,7 +60,7 @@ async def test_the_numbers_of_a_run_are_dense_but_for_the_one_that_it_names() ->
     left, how = gap[0], found(report, MISSING).advice
     assert (gap, first in FIRST_NUMBERS) == ((left, left), True)
     assert f"of the numbers {first} to {last} " in how
-    assert f"must name {left} alone" in how
+    assert f"must name {left}," in how
     assert f"({places[left + 1][1]}, which was never sent)" in how
     assert f"?from={left}&to={left}" in how
     assert all(
@@ -120,11 +120,27 @@ async def test_a_careful_receiver_of_ed25519_has_no_fault(
 
 
 async def test_one_without_ed25519_is_told_which_key_to_verify_with() -> None:
-    met = faults(await report_on(Receiver(), private_key=PRIVATE))
+    receiver = Receiver()
 
-    assert met.keys() == {ALONE, "a right v1a beside a wrong signature"}
+    report = await report_on(receiver, private_key=PRIVATE)
+
+    met = faults(report)
+    assert met.keys() == {ALONE}
     assert PUBLIC in met[ALONE]
     assert PRIVATE not in str(met)
+
+
+async def test_who_refuses_every_v1a_is_not_praised_for_refusing_some() -> None:
+    report = await report_on(Receiver(), private_key=PRIVATE)
+
+    depending = [each for each in report.findings if ALONE in each.advice]
+    assert {each.name for each in depending} == {
+        "a right v1a beside a wrong signature",
+        "v1a of a changed body",
+        "v1a with an old timestamp",
+    }
+    assert {each.is_right for each in depending} == {None}
+    assert found(report, CONFUSED).is_right
 
 
 async def test_a_public_key_that_serves_as_a_secret_is_found_out() -> None:
