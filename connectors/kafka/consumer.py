@@ -180,6 +180,9 @@ class Consumer(EndsInTime, driver.Consumer):
         coordinator = self._thread._ensure_consumer()._coordinator  # noqa: SLF001  # no other way
         return bool(coordinator.member_id == JoinGroupRequest.UNKNOWN_MEMBER_ID)
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust guesses by its monitor, which is off, and errs from 300 s on."""
+
     @Service.task
     async def _stop_when_frozen(self) -> None:
         """End a process that was frozen for a whole session before it does anything else.

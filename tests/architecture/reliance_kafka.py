@@ -51,6 +51,7 @@ OF_KAFKA = (
             "perform_seek": "async (self)",
             "resume_flow": "(self)",
             "resume_partitions": "(self, tps)",
+            "verify_event_path": "(self, now, tp)",
         },
         state={
             "_acked": MutableMapping,

@@ -12,12 +12,12 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # it ships no types
-from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]  # as above
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers.aiokafka import Consumer as KafkaConsumer
 
+from connectors.kafka.broken import Connection
 from tests.architecture.reliance import Reliance
 from tests.architecture.reliance_kafka import OF_KAFKA
 from tests.architecture.reliance_log import OF_THE_LOG
@@ -116,7 +116,7 @@ async def a_client() -> Any:
 
 
 async def a_connection() -> Any:
-    return AIOKafkaConnection("127.0.0.1", 1)
+    return Connection("127.0.0.1", 1)
 
 
 async def a_recovery() -> Any:
@@ -131,7 +131,7 @@ async def an_assignor() -> Any:
 MAKERS: dict[object, Callable[[], Any]] = {
     KafkaConsumer: lambda: a_consumer("kafka://127.0.0.1:1"),
     Consumer: lambda: a_consumer("kafka://127.0.0.1:1"),
-    AIOKafkaConnection: a_connection,
+    Connection.__base__: a_connection,  # aiokafka's own
     AIOKafkaConsumer: a_client,
     PartitionAssignor: an_assignor,
     Recovery: a_recovery,
