@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections import defaultdict
 from collections.abc import Awaitable
-from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -96,13 +95,20 @@ async def _try(connection: KafkaConnection, server: str, context: ssl.SSLContext
 
 
 async def farewell(ending: Awaitable[object]) -> None:
-    """Wait for a client to end, but not for long.
+    """Wait for a client to end, but not for long; how it ends is nobody's concern any more.
 
-    With TLS it waits for the broker's own farewell, which now and then does not come: 30 s.
+    With TLS it waits for the broker's own farewell, which now and then does not come: 30 s. And a
+    consumer of aiokafka 0.14 that is stopped before its tasks have begun raises `CancelledError`,
+    which would end whoever waits for it here as if he had been told to.
     """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(FAREWELL_SECONDS_MAX):
-            await ending
+    task = asyncio.ensure_future(ending)
+    try:
+        await asyncio.wait([task], timeout=FAREWELL_SECONDS_MAX)
+    finally:
+        if not task.done():
+            task.cancel()
+        elif not task.cancelled():
+            task.exception()  # else asyncio says that nobody asked
 
 
 def _reason(connection: KafkaConnection, error: BaseException) -> str:
