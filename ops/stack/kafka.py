@@ -22,6 +22,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # as above
     for_code,
 )
 
+from connectors.kafka.reaching import farewell
 from ops.stack.packages import Jars, jars
 from ops.stack.server import LOOPBACK, NotUsable, Server, eventually, free_port
 
@@ -42,6 +43,8 @@ CLUSTER_ID = "a2VzaGlrb21pLXN0YWNrLQ"
 SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 PORT = 9092
 ANSWER_SECONDS_MAX = 2.0
+QUESTION_SECONDS_MAX = 20.0
+"""For all the round trips of one question."""
 TOPIC_SECONDS_MAX = 30.0
 FORMAT_SECONDS_MAX = 60.0
 REPLICAS_MAX = 3
@@ -126,10 +129,12 @@ class KafkaServer(Server):
                 request_timeout_ms=int(ANSWER_SECONDS_MAX * 1000),
             )
             try:
-                await client.start()
-                return await question(client)
+                # A client that met a broker at the moment of its start may wait for ever.
+                async with asyncio.timeout(QUESTION_SECONDS_MAX):
+                    await client.start()
+                    return await question(client)
             finally:
-                await client.close()
+                await farewell(client.close())
 
         with ThreadPoolExecutor(max_workers=1) as pool:
             return pool.submit(lambda: asyncio.run(asked())).result()

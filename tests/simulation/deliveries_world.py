@@ -209,6 +209,10 @@ class DeliveriesWorld:
             self.append([record(NOTIFICATIONS, made.merchant_id, made)])
             await life.wait(self._log_seconds())
 
+        def fail_stop(reason: str) -> None:
+            if not life.is_over:  # what was under way in a process that is dead tells nobody
+                self.stops.append(reason)
+
         return Outside(
             send=send,
             open_target=open_target,
@@ -216,7 +220,7 @@ class DeliveriesWorld:
             fraction=self.random.random,
             observe=lambda *_: None,
             monotonic=self._loop.time,
-            fail_stop=self.stops.append,
+            fail_stop=fail_stop,
         )
 
     def _note(self, endpoint_id: EndpointId) -> None:
