@@ -218,14 +218,17 @@ def partitions_of(log: SqliteLog) -> dict[str, int]:
 
 @asynccontextmanager
 async def existing(settings: Settings) -> AsyncIterator[tuple[Log, History]]:
-    """The log and the history of an installation that is in use; makes neither."""
+    """The log and the history of an installation that is in use; makes and alters neither.
+
+    A shell may have other settings than the processes, a shorter retention for one.
+    """
     if settings.kafka is None:
         _must_exist(settings.log_path)
     if not settings.history.startswith(CASSANDRA):
         _must_exist(settings.history_path)
     log = open_log(settings)
     try:
-        history = open_the_history(settings)
+        history = open_history(settings.history)
         try:
             yield log, history
         finally:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from connectors.history.cassandra.migrating import SCHEMA_VERSION
 from connectors.history.opening import open_history
 from ops.cql.files import history_migrations
+from ops.engines import existing, open_log
+from ops.settings import read
 from ops.stack.cassandra import CassandraServer
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.errors import CorruptState, Unavailable
@@ -54,6 +57,30 @@ async def test_several_processes_may_migrate_at_once_and_again(
     longer = open_history(url, migrations=history_migrations(), retention_days=3)
     await longer.command("req_none")
     await longer.close()
+    assert lives(pool, keyspace) == {3 * 86_400}
+
+
+async def test_who_only_looks_alters_nothing(
+    cassandra_server: CassandraServer, pool: Keyspaces, tmp_path: Path
+) -> None:
+    keyspace = fresh_name("looked_at")
+    url = f"cassandra://{cassandra_server.address}/{keyspace}"
+    maker = open_history(url, migrations=history_migrations(), retention_days=3)
+    await maker.command("req_none")
+    await maker.close()
+    shell = read(
+        {
+            "KESHIKOMI_DATA": str(tmp_path),
+            "KESHIKOMI_HISTORY": url,
+            "KESHIKOMI_HISTORY_RETENTION_DAYS": "2",
+        },
+        {},
+    )
+    await open_log(shell).close()
+
+    async with existing(shell) as (_, history):
+        assert await history.command("req_none") is None
+
     assert lives(pool, keyspace) == {3 * 86_400}
 
 
