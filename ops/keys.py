@@ -31,12 +31,19 @@ def with_keys(settings: Settings) -> Settings:
 
 
 def must_not_lack_master_key(settings: Settings) -> None:
-    """Refuse to make a master key beside a log: what it holds was sealed under another one."""
-    has_key = settings.master_keys or settings.master_key_path.exists()
-    if settings.log_path.exists() and not has_key:
+    """Refuse to make a master key where secrets were sealed before: it could not open them.
+
+    On Kafka a data directory that was in use says so; one of another machine cannot.
+    """
+    if settings.master_keys or settings.master_key_path.exists():
+        return
+    is_kafka = settings.kafka is not None
+    used = settings.data / "run" if is_kafka else settings.log_path
+    if used.exists():
         fault = (
-            f"{settings.master_key_path}: is missing, and secrets in {settings.log_path} are "
-            "sealed under it; restore it, or set KESHIKOMI_MASTER_KEY"
+            f"{settings.master_key_path}: is missing, and secrets in "
+            f"{settings.broker if is_kafka else used} are sealed under it; restore it, or set "
+            "KESHIKOMI_MASTER_KEY"
         )
         raise BadSettings((fault,))
 
