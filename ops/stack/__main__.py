@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from streams.clock import monotonic_seconds
 from streams.domain.errors import KeshikomiError
 
 DONE, FAILED = 0, 1
+LOOK_SECONDS = 0.5
 KAFKA_NODE_BYTES = 700_000_000
 """What one broker takes of the memory: its heap and some beside it."""
 
@@ -102,7 +104,8 @@ def run(servers: dict[str, Startable]) -> None:
             for name, server in servers.items():
                 print(f"export {name}={server.url}")
             sys.stdout.flush()
-            signal.pause()
+            while True:  # `signal.pause` would sleep through a signal that came just before it
+                time.sleep(LOOK_SECONDS)
         except KeyboardInterrupt:
             print("# stopping", flush=True)
         finally:
