@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -170,29 +170,16 @@ class KafkaTail:
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         """The client that reads, for one errand."""
-        async with self._reading:
-            try:
-                async with asyncio.timeout(READ_SECONDS_MAX):
-                    if self._consumer is None:
-                        self._consumer = await self._a_consumer()
-                    yield self._consumer
-            except (*ENDS, asyncio.CancelledError) as error:
-                if not (isinstance(error, ENDS) or is_interrupted()):
-                    raise
-                await self._forget_reader()
-                raise Unavailable(f"the log cannot be read: {error!r}") from error
+        async with self._reading, _answered("read", self._forget_reader):
+            if self._consumer is None:
+                self._consumer = await self._a_consumer()
+            yield self._consumer
 
     @asynccontextmanager
     async def _asker(self) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaAdminClient]]:
         """The clients that ask; any number of questions at once."""
-        try:
-            async with asyncio.timeout(READ_SECONDS_MAX):
-                yield await self._connected()
-        except (*ENDS, asyncio.CancelledError) as error:
-            if not (isinstance(error, ENDS) or is_interrupted()):
-                raise
-            await self._forget_asker()
-            raise Unavailable(f"the log cannot be asked: {error!r}") from error
+        async with _answered("asked", self._forget_asker):
+            yield await self._connected()
 
     async def _connected(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         async with self._asking:
@@ -228,6 +215,19 @@ class KafkaTail:
         if asked is not None:
             await farewell(asked[0].stop())
             await farewell(asked[1].close())
+
+
+@asynccontextmanager
+async def _answered(what: str, forget: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Bound an errand; what goes wrong in it is `Unavailable`, and its client is forgotten."""
+    try:
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            yield
+    except (*ENDS, asyncio.CancelledError) as error:
+        if not (isinstance(error, ENDS) or is_interrupted()):
+            raise
+        await forget()
+        raise Unavailable(f"the log cannot be {what}: {error!r}") from error
 
 
 def _place_of(record: Any) -> TopicPartition:
