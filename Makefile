@@ -57,7 +57,7 @@ load: $(STAMP) ## Load it through Locust: PROFILE=steady RATE=100 SECONDS=30 ENG
 
 bench: $(STAMP) ## Measure this machine; ENGINE=real: Kafka, Cassandra and Redis beside the files
 	$(BIN)/python -m loadtests.bench --engine $(or $(ENGINE),embedded) --report build/bench.md \
-		--history build/bench
+		--json build/bench.json --history build/bench
 
 bench-deliveries: $(STAMP) ## Measure the delivery engine alone, with outages, kills and a large backlog
 	$(BIN)/python -m loadtests.deliveries

@@ -6,8 +6,9 @@
 The product runs as `keshikomi up` in a temporary directory, the receiver of its webhooks in a
 process of its own, the generator in this one; all share the cores of this machine, and nothing
 leaves it. With `--engine real` so do a Kafka broker, a Cassandra node and a Redis, which are
-started for each phase; unless `--alone` is given the embedded engines are measured before them,
-in the same phases, and the report has both side by side.
+started for each phase; unless `--alone` is given each phase is measured on the embedded engines
+before them, and the report has both side by side. Report and figures are written anew after each
+phase of each engine, so that a run which is ended early keeps what it measured.
 Exit status 1 when a notice was not told exactly as it must be, or when the generator was the
 bottleneck, so that a figure means nothing.
 """
@@ -18,8 +19,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,41 +47,96 @@ HEAD = ("", "accepted", "p50 ms", "p95 ms", "p99 ms", "max ms", "lag p99", "drai
 PARTS = ("accepted", "received", "matched", "told")
 
 
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What is to be measured, and what has been."""
+
+    facts: Measured
+    benches: Sequence[Bench]
+    phases: Sequence[str]
+    results: dict[str, dict[str, Measured]] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> list[str]:
+        """Everything that was not as it must be."""
+        faults = [fault for each in self.benches for fault in each.faults]
+        return faults + _bottlenecks(self.results)
+
+    @property
+    def lacking(self) -> list[str]:
+        """The phases of each engine that have not ended yet."""
+        return [
+            f"{each.engine} {name}"
+            for name in self.phases
+            for each in self.benches
+            if name not in self.results[each.engine]
+        ]
+
+    def document(self) -> Measured:
+        """All of it as values for programs."""
+        found = {"machine": self.facts, "results": self.results}
+        return {**found, "faults": self.wrong, "not_measured": self.lacking}
+
+
 def main() -> int:
     """Measure and print; 0 when everything was true."""
     given = _arguments()
-    say = partial(print, flush=True)
     with tempfile.TemporaryDirectory(prefix="keshikomi-bench-") as folder:
-        facts = machine(Path(folder))
-        _print_all(machine_lines(facts))
-        benches = [
-            Bench(folder=Path(folder) / name, plan=_plan(given, name), say=say, engine=name)
-            for name in _engines(given)
-        ]
-        results = {each.engine: uvloop.run(_measure(each, _phases(given))) for each in benches}
-    wrong = [fault for each in benches for fault in each.faults] + _bottlenecks(results)
-    document = {"machine": facts, "results": results, "faults": wrong}
-    beside = _beside_the_one_before(given, document)
-    ending = [*markdown(side_by_side(results)), "", *beside, *verdict(wrong, truth=TRUTH)]
-    _print_all(["", *_lines(results), "", *ending])
-    if given.report:
-        told = ["# Benchmarks", "", *machine_lines(facts), "", *ending, ""]
-        given.report.parent.mkdir(parents=True, exist_ok=True)
-        given.report.write_text("\n".join(told))
-    if given.json:
-        given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-    return 1 if wrong else 0
+        run = Run(
+            facts=machine(Path(folder)),
+            benches=[_bench(given, name, Path(folder)) for name in _engines(given)],
+            phases=_phases(given),
+        )
+        _print_all(machine_lines(run.facts))
+        uvloop.run(_measure(run, given))
+    beside = _beside_the_one_before(given, run.document())
+    _print_all(["", *_lines(run.results), "", *_ending(run, beside)])
+    _keep(given, run, beside)
+    return 1 if run.wrong else 0
 
 
-async def _measure(bench: Bench, names: list[str]) -> dict[str, Measured]:
+def _bench(given: argparse.Namespace, engine: str, folder: Path) -> Bench:
+    say = partial(print, flush=True)
+    bench = Bench(folder=folder / engine, plan=_plan(given, engine), say=say, engine=engine)
     bench.folder.mkdir()
-    results: dict[str, Measured] = {}
-    for name in names:
-        print(f"\n{bench.engine} {name}: {(PHASES[name].__doc__ or '').strip()}", flush=True)
-        begun = time.perf_counter()
-        results[name] = await PHASES[name](bench)
-        print(f"  took {time.perf_counter() - begun:.0f} s", flush=True)
-    return results
+    return bench
+
+
+async def _measure(run: Run, given: argparse.Namespace) -> None:
+    """Phase by phase, each on one engine after the other; what was measured is kept at once."""
+    run.results = {bench.engine: {} for bench in run.benches}
+    for name in run.phases:
+        for bench in run.benches:
+            print(f"\n{bench.engine} {name}: {(PHASES[name].__doc__ or '').strip()}", flush=True)
+            begun = time.perf_counter()
+            run.results[bench.engine][name] = await PHASES[name](bench)
+            print(f"  took {time.perf_counter() - begun:.0f} s", flush=True)
+            _keep(given, run)
+        of_phase = {engine: {name: found[name]} for engine, found in run.results.items()}
+        _print_all(["", *markdown(side_by_side(of_phase))])
+
+
+def _ending(run: Run, beside: Sequence[str] = ()) -> list[str]:
+    lacking = [f"not measured yet: {', '.join(run.lacking)}", ""] if run.lacking else []
+    judged = verdict(run.wrong, truth=TRUTH)
+    return [*markdown(side_by_side(run.results)), "", *beside, *lacking, *judged]
+
+
+def _keep(given: argparse.Namespace, run: Run, beside: Sequence[str] = ()) -> None:
+    """Write what there is so far: whoever ends a run early has what it measured."""
+    if given.report:
+        told = ["# Benchmarks", "", *machine_lines(run.facts), "", *_ending(run, beside), ""]
+        _write(given.report, "\n".join(told).encode())
+    if given.json:
+        _write(given.json, orjson.dumps(run.document(), option=orjson.OPT_INDENT_2))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it or what was there before, whenever this process is ended."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 def _arguments() -> argparse.Namespace:

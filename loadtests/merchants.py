@@ -17,6 +17,8 @@ TOLD = frozenset({"invoice.paid"})
 IN_FEED = frozenset({"payment.preliminary", "invoice.paid"})
 MATCHED = "matched"
 AMOUNT_YEN = 12_800
+CUSTOMER = {"name": "山田 太郎", "kana": "ﾔﾏﾀﾞ ﾀﾛｳ"}
+METADATA = {"cart": "77"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,8 +69,8 @@ class Merchant(Party):
             "amount_yen": AMOUNT_YEN,
             "due_at": due_at,
             "references": [{"account_id": self.account_id, "value": number}],
-            "customer": {"name": "山田 太郎", "kana": "ﾔﾏﾀﾞ ﾀﾛｳ"},
-            "metadata": {"cart": "77"},
+            "customer": CUSTOMER,
+            "metadata": METADATA,
         }
         headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
         return http_request("POST", "/v1/invoices", orjson.dumps(body), headers)

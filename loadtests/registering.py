@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import SCHEME, KafkaConnection
-from loadtests.merchants import AMOUNT_YEN, Merchant
+from loadtests.merchants import AMOUNT_YEN, CUSTOMER, METADATA, Merchant
 from loadtests.world import World
 from streams.clock import system_clock
 from streams.codecs import encode
 from streams.domain.ids import AccountId, MerchantId, invoice_id
-from streams.domain.invoice import InvoiceTerms, Reference
+from streams.domain.invoice import Customer, InvoiceTerms, Reference
 from streams.messages import InvoiceRegistered, ReferenceIssued
 from streams.ports import Record
 from streams.topics import INVOICES, REFERENCES, reference_key
@@ -51,13 +51,13 @@ async def _each(world: World, requests: Sequence[bytes]) -> None:
             raise RuntimeError(f"an invoice was answered {status} {answer.decode()[:500]}")
 
 
-async def in_the_log(world: World, count: int) -> None:
+async def in_the_log(world: World, count: int) -> float:
     """Append what the API appends once it has claimed numbers that nobody else can want.
 
     The API needs three conditional statements of Cassandra for each: a load that is not about
-    registering would spend most of its time on them. On Kafka only; returns once the stages have
-    read them.
+    registering would spend most of its time on them. On Kafka only; returns how many a second.
     """
+    begun = time.perf_counter()
     broker = world.engines.environment["KESHIKOMI_BROKER"]
     servers = tuple(broker.removeprefix(SCHEME).split(","))
     appender = KafkaAppender(KafkaConnection(servers=servers))
@@ -66,15 +66,16 @@ async def in_the_log(world: World, count: int) -> None:
     try:
         while some := list(itertools.islice(bills, INVOICES_PER_APPEND)):
             # First the invoices: what is matched before its invoice is there is quarantined.
-            terms = [(_terms(merchant, number, now)) for merchant, number in some]
-            await appender.append([_registered(each) for each in terms])
-            await appender.append(list(_issued(terms)))
+            terms = [terms_of(merchant, number, now) for merchant, number in some]
+            await appender.append([registered(each) for each in terms])
+            await appender.append(list(issued(terms)))
     finally:
         await appender.close()
-    await world.quiet()
+    return count / (time.perf_counter() - begun)
 
 
-def _terms(merchant: Merchant, number: str, now: datetime) -> InvoiceTerms:
+def terms_of(merchant: Merchant, number: str, now: datetime) -> InvoiceTerms:
+    """What the API makes of the merchant's request."""
     merchant_id = MerchantId(merchant.merchant_id)
     return InvoiceTerms(
         invoice_id=invoice_id(merchant_id, number),
@@ -84,16 +85,19 @@ def _terms(merchant: Merchant, number: str, now: datetime) -> InvoiceTerms:
         due_at=now + DUE,
         created_at=now,
         references=(Reference(account_id=AccountId(merchant.account_id), value=number),),
-        metadata={"cart": "77"},
+        customer=Customer(**CUSTOMER),
+        metadata=METADATA,
     )
 
 
-def _registered(terms: InvoiceTerms) -> Record:
+def registered(terms: InvoiceTerms) -> Record:
+    """The record that tells the log of an invoice."""
     message = InvoiceRegistered(terms=terms)
     return Record(topic=INVOICES.name, key=terms.invoice_id.encode(), value=encode(message))
 
 
-def _issued(many: Iterable[InvoiceTerms]) -> Iterable[Record]:
+def issued(many: Iterable[InvoiceTerms]) -> Iterable[Record]:
+    """The records that tell it of their references."""
     for terms in many:
         message = ReferenceIssued(merchant_id=terms.merchant_id, invoice_id=terms.invoice_id)
         for reference in terms.references:

@@ -101,6 +101,7 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
     lacking = int(rate * seconds) - world.unpaid
     if lacking > 0:
         await in_the_log(world, lacking)
+        await world.quiet()
     loading = asyncio.create_task(world.load(rate, seconds, insisting=True))
     try:
         await asyncio.sleep(CALM_SECONDS)

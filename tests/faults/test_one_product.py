@@ -63,6 +63,7 @@ async def made(
     folder = tmp_path_factory.mktemp("faults")
     async with real_world(folder, engines(broker, cassandra_server, redis_server)) as world:
         await in_the_log(world, int(RATE * SCALE.load_seconds))
+        await world.quiet()
         yield world
 
 

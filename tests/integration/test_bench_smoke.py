@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from loadtests.ratios import keep
 from loadtests.report import percentile, spread, table
 from loadtests.sink import listen
 from loadtests.verify import read_dump
+from tests.conftest import Eventually
 
 pytestmark = pytest.mark.integration
 
@@ -108,3 +110,27 @@ def test_a_short_bench_ends_with_the_truth_and_its_figures(tmp_path: Path) -> No
     assert "fdatasync" in ended.stdout
     assert len(list(history.iterdir())) == 2
     assert "embedded sustained latency_ms p50" in ended.stdout
+
+
+async def test_a_bench_that_is_ended_early_keeps_what_it_measured(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    report, figures = tmp_path / "bench.md", tmp_path / "bench.json"
+    bench = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "loadtests.bench", "--quick"),
+        *("--only", "history", "--only", "sustained"),
+        *("--report", str(report), "--json", str(figures)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    await eventually(figures.exists)
+    bench.send_signal(signal.SIGINT)
+    told, _ = await bench.communicate()
+
+    assert bench.returncode
+    found = orjson.loads(figures.read_bytes())
+    assert set(found["results"]["embedded"]) == {"history"}
+    assert found["not_measured"] == ["embedded sustained"]
+    (row,) = (line for line in report.read_text().splitlines() if "of 100 merchants" in line)
+    assert row in told.decode(), "it was shown as soon as it was measured"
+    assert "not measured yet: embedded sustained" in report.read_text()
