@@ -52,6 +52,8 @@ def embedded(_folder: Path) -> Iterator[Engines]:
 def real(folder: Path) -> Iterator[Engines]:
     """One Kafka broker, one Cassandra node and one Redis, all empty, in this folder.
 
+    At the end they are killed: nobody needs their data then, and to stop takes them seconds.
+
     Raises:
         Missing: Java, Maven or Redis is not here and cannot be installed.
         NotUsable: a server did not start; the message has the end of its log.
@@ -69,7 +71,7 @@ def real(folder: Path) -> Iterator[Engines]:
             list(pool.map(bring_up, servers.values()))
             yield Engines(environment=settings, servers=servers)
         finally:
-            list(pool.map(lambda server: server.stop(), servers.values()))
+            list(pool.map(lambda server: server.kill(), servers.values()))
 
 
 ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engines]]] = {
