@@ -16,6 +16,8 @@ bottleneck, so that a figure means nothing.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -105,6 +107,10 @@ def _bench(given: argparse.Namespace, engine: str, folder: Path) -> Bench:
 async def _measure(run: Run, given: argparse.Namespace) -> None:
     """Phase by phase, each on one engine after the other; what was measured is kept at once."""
     run.results = {bench.engine: {} for bench in run.benches}
+    this = asyncio.current_task()
+    assert this is not None
+    # As Ctrl-C does: what was started is ended.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     for name in run.phases:
         for bench in run.benches:
             print(f"\n{bench.engine} {name}: {(PHASES[name].__doc__ or '').strip()}", flush=True)

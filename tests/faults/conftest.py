@@ -1,4 +1,4 @@
-"""Brokers and nodes of the tests' own, which are killed here."""
+"""Brokers of the tests' own, which are killed here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ops.stack.cassandra import JARS as CASSANDRA_JARS
-from ops.stack.cassandra import CassandraCluster
 from ops.stack.kafka import JARS as KAFKA_JARS
 from ops.stack.kafka import KafkaCluster
 from tests.real_engines import JAR_CACHE, need_java, running
@@ -19,10 +17,3 @@ def own_cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
     """Three empty Kafka brokers that replicate to one another."""
     need_java(KAFKA_JARS)
     yield from running(KafkaCluster(tmp_path / "cluster", jar_cache=JAR_CACHE))
-
-
-@pytest.fixture
-def own_nodes(tmp_path: Path) -> Iterator[CassandraCluster]:
-    """Three empty Cassandra nodes that replicate to one another."""
-    need_java(CASSANDRA_JARS)
-    yield from running(CassandraCluster(tmp_path / "nodes", jar_cache=JAR_CACHE))

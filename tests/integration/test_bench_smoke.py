@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -116,18 +117,22 @@ async def test_a_bench_that_is_ended_early_keeps_what_it_measured(
     tmp_path: Path, eventually: Eventually
 ) -> None:
     report, figures = tmp_path / "bench.md", tmp_path / "bench.json"
+    works_in = tmp_path / "works"
+    works_in.mkdir()
     bench = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "loadtests.bench", "--quick"),
         *("--only", "history", "--only", "sustained"),
         *("--report", str(report), "--json", str(figures)),
+        env={**os.environ, "TMPDIR": str(works_in)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     await eventually(figures.exists)
-    bench.send_signal(signal.SIGINT)
+    bench.send_signal(signal.SIGTERM)
     told, _ = await bench.communicate()
 
     assert bench.returncode
+    assert list(works_in.iterdir()) == [], "it ended in order"
     found = orjson.loads(figures.read_bytes())
     assert set(found["results"]["embedded"]) == {"history"}
     assert found["not_measured"] == ["embedded sustained"]

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from connectors.history.opening import open_history
 from ops.cql.files import history_migrations
 from ops.stack.__main__ import bring_up
-from ops.stack.cassandra import CassandraCluster
+from ops.stack.cassandra import JARS, CassandraCluster
 from streams.domain.errors import Unavailable
 from streams.ports import Archived, History
 from tests.builders import MERCHANT, a_notice, a_notification, an_invoice_terms
 from tests.history_engines import whole_feed
 from tests.integration.product_world import until
 from tests.integration.test_history_cassandra import payments, store_until_it_is_stored
+from tests.real_engines import JAR_CACHE, need_java, running
 
 pytestmark = [
     pytest.mark.integration,
@@ -29,6 +31,13 @@ PART = 150
 """So many payments are stored before, during and after a node is away."""
 BATCH = 400
 RECORDS_PER_PAYMENT = 4
+
+
+@pytest.fixture
+def own_nodes(tmp_path: Path) -> Iterator[CassandraCluster]:
+    """Three empty Cassandra nodes that replicate to one another."""
+    need_java(JARS)
+    yield from running(CassandraCluster(tmp_path / "nodes", jar_cache=JAR_CACHE))
 
 
 @asynccontextmanager
