@@ -31,9 +31,9 @@ SHORT = Scale(
     life_seconds_max=2,
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
-    sides_down=10,
+    sides_down=6,  # longer than every time-out of the API
     after=4,
-    load_seconds=71,
+    load_seconds=67,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
