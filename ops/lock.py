@@ -48,9 +48,16 @@ class Lock:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._write(f"{os.getpid()}\n".encode())
         return True
+
+    def _write(self, text: bytes) -> None:
+        """Over what stands there: a file that is emptied first may find no room any more."""
+        try:
+            os.pwrite(self.descriptor, text, 0)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        os.ftruncate(self.descriptor, len(text))
 
     def owner(self) -> int | None:
         """The process id that the last owner wrote down."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from prometheus_client import (
@@ -14,6 +13,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ops.figure_file import FigureFile
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -21,9 +22,11 @@ def name_process(process: str) -> None:
     """Keep this process's figures in files of its own name; call it before any metric is made.
 
     prometheus_client names them by process id, so each restart would add files for ever. By name
-    a restarted process goes on with its own counters. It changes nothing outside of `up`.
+    a restarted process goes on with its own counters. On a full disk it counts, and shows less: see
+    `FigureFile`. It changes nothing outside of `up`.
     """
     if is_shared():
+        setattr(values, "MmapedDict", FigureFile)  # noqa: B010  # mypy knows of no such name
         named = values.MultiProcessValue(process_identifier=lambda: process)  # type: ignore[no-untyped-call]  # it has no types
         values.ValueClass = named
 
@@ -48,9 +51,13 @@ def serve_metrics(port: int) -> None:
 
 
 def clear(directory: Path) -> None:
-    """Begin with no figures at all: what an earlier `up` counted is over."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    """Begin with no figures at all: what an earlier `up` counted is over.
+
+    The directory itself stays: on a full disk it could not be made again.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for file in directory.iterdir():
+        file.unlink()
 
 
 def forget(directory: Path, process: str) -> None:

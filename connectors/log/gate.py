@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from connectors.room import take_room
 from streams.clock import monotonic_seconds
 from streams.domain.errors import Unavailable
 
@@ -35,8 +36,7 @@ class Gate:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(self._file).st_size < _TOKEN_BYTES:
-            os.ftruncate(self._file, _TOKEN_BYTES)
+        take_room(self._file, _TOKEN_BYTES, path)
         self._last = mmap.mmap(self._file, _TOKEN_BYTES)
         self._token = secrets.token_bytes(_TOKEN_BYTES)
 
