@@ -23,11 +23,12 @@ from connectors.log.rows import Rows
 from connectors.log.schema import connect, prepare_file
 from connectors.log.settling import call_soon
 from connectors.log.writer import Writer
-from streams.clock import Clock, system_clock
+from streams.clock import Clock, monotonic_seconds, system_clock
 from streams.domain.errors import Unavailable
 from streams.ports import Place, Record
 
 APPEND_WAIT_SECONDS_MAX = 2.0
+SAY_AGAIN_SECONDS = 10.0
 EXIT_CODE = 70
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class SqliteLog:
         self._on_failure = on_failure
         self._append_wait_seconds_max = append_wait_seconds_max
         self._stopped: BaseException | None = None
+        self._say_again_at = 0.0
         self._closed = False
         self._gate = Gate(self._beside(".gate"))
         prepare_file(self.path, self._gate)
@@ -207,8 +209,9 @@ class SqliteLog:
             logger.critical("the log stops writing: %r", error)
             if self._on_failure is not None:
                 self._on_failure(error)
-        else:
-            logger.error("the log could not write %d elements: %r", len(batch), error)
+        elif monotonic_seconds() >= self._say_again_at:  # each call fails as long as it lasts
+            self._say_again_at = monotonic_seconds() + SAY_AGAIN_SECONDS
+            logger.error("the log refuses records, since it cannot be written: %r", error)
         refusal = Unavailable(f"the log cannot be written: {error}")
         refusal.__cause__ = error
         self._settle(batch, refusal)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import resource
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from tests.builders import (
     an_attempt,
     an_invoice_terms,
 )
+from tests.full_disks import a_full_disk
 from tests.history_engines import TEST_SECONDS_MAX, archived
 from tests.message_builders import (
     a_deliveries_started,
@@ -81,16 +81,6 @@ def a_lock_by_someone_who_ignores_the_gate(path: Path) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     yield
     connection.close()
-
-
-@contextmanager
-def a_full_disk(limit_bytes: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def random_messages(chance: random.Random, first_offset: int) -> list[Archived]:

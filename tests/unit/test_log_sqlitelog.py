@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from connectors.log.schema import connect
 from connectors.log.sqlitelog import SqliteLog
 from streams.domain.errors import Conflict, CorruptState, Unavailable
 from streams.ports import Place, Record
+from tests.full_disks import a_full_disk
 from tests.log_helpers import a_log, a_record, all_of, count, every
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -198,6 +200,23 @@ async def test_a_writer_that_breaks_refuses_instead_of_keeping_everyone_waiting(
             await log.append([a_record(value="refused")])
         assert [type(failure) for failure in failures] == [ZeroDivisionError]
         assert [record.value for record in every(log, "notices")] == [b"durable"]
+
+
+@pytest.mark.allows_errors
+async def test_a_full_disk_is_told_of_once_and_not_for_each_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with a_log(tmp_path / "log.db") as log:
+        with a_full_disk(4_096):
+            for _ in range(5):
+                with pytest.raises(Unavailable, match="disk"):
+                    await log.append([a_record(value="x" * 10_000)])
+
+        await log.append([a_record(value="kept")])
+
+        assert [record.value for record in every(log, "notices")] == [b"kept"]
+    (said,) = (record.message for record in caplog.records if record.levelno == logging.ERROR)
+    assert said.startswith("the log refuses records, since it cannot be written")
 
 
 async def test_a_closed_log_refuses(tmp_path: Path) -> None:
