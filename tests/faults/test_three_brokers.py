@@ -1,19 +1,24 @@
-"""One of three brokers is lost under load: intake goes on without it."""
+"""One of three brokers is lost under load and comes back: intake goes on all the time."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  # it ships no types
 
 from loadtests.story import CALM_SECONDS, suffer
 from loadtests.verify import shown
 from ops.stack.cassandra import CassandraServer
-from ops.stack.kafka import KafkaCluster
+from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.redis import RedisServer
+from tests.faults.outages import killed
 from tests.faults.real_world import engines, real_world
 from tests.faults.scale import RATE
+from tests.integration.product_world import pause, until
 
 pytestmark = [
     pytest.mark.integration,
@@ -23,28 +28,59 @@ pytestmark = [
 
 RECOVERED_SECONDS_MAX = 7.0
 """From the kill on: by then the other two have taken over what the lost one led."""
-FULL_SECONDS = 3.0
-LOAD_SECONDS = CALM_SECONDS + RECOVERED_SECONDS_MAX + FULL_SECONDS
+DOWN_SECONDS = 10.0
+BACK_SECONDS_MAX = 25.0
+"""A broker starts, and reads what it missed, beside the load."""
+LOAD_SECONDS = CALM_SECONDS + DOWN_SECONDS + BACK_SECONDS_MAX
 FULL_RATE_MIN = 0.9 * RATE
 
 
-async def test_intake_goes_on_without_one_of_three_brokers(
+async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
     tmp_path: Path,
     own_cluster: KafkaCluster,
     cassandra_server: CassandraServer,
     redis_server: RedisServer,
 ) -> None:
-    victim = own_cluster.brokers[0]
+    victim, other, _ = own_cluster.brokers
+    in_sync_ns: list[int] = []
     async with real_world(tmp_path, engines(own_cluster, cassandra_server, redis_server)) as made:
 
-        async def dies() -> None:
-            await asyncio.to_thread(victim.kill)
+        async def goes_and_comes_back() -> None:
+            async with killed(victim):
+                await pause(DOWN_SECONDS)
+                assert await lacking(other) > 0, "it was missed"
+            began_ns = time.perf_counter_ns()
+
+            async def has_caught_up() -> bool:
+                return await lacking(other) == 0
+
+            await until(has_caught_up)
+            in_sync_ns.append(time.perf_counter_ns())
+            sys.stderr.write(
+                f"\nin sync {(in_sync_ns[0] - began_ns) / 1e9:.1f} s after its start\n"
+            )
 
         story = await suffer(
-            made, "one of three brokers killed", dies, seconds=LOAD_SECONDS, rate=RATE
+            made,
+            f"one of three brokers killed, back after {DOWN_SECONDS:g} s",
+            goes_and_comes_back,
+            seconds=LOAD_SECONDS,
+            rate=RATE,
         )
 
     assert shown(story.wrong) == []
+    assert in_sync_ns[0] < story.load.offered.intended_ns[-1], "the load was over before"
     assert set(story.load.offered.refused) <= {503}, "no connection of a channel breaks"
     assert story.longest_intake_pause_seconds < RECOVERED_SECONDS_MAX
     assert story.accepted_per_second(RECOVERED_SECONDS_MAX) > FULL_RATE_MIN
+
+
+async def lacking(broker: KafkaServer) -> int:
+    """Of how many partitions, of the cluster's own too, not every replica is in sync."""
+
+    async def count(client: AIOKafkaAdminClient) -> int:
+        topics = await client.describe_topics(await client.list_topics())
+        partitions = [each for topic in topics for each in topic["partitions"]]
+        return sum(len(each["isr"]) < len(each["replicas"]) for each in partitions)
+
+    return await asyncio.to_thread(broker.ask, count)
