@@ -13,6 +13,7 @@ import pytest
 
 from loadtests.processes import tree
 from ops.demo_product import running
+from ops.lock import Lock
 from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
@@ -78,6 +79,15 @@ def test_a_gate_that_cannot_be_made_on_a_full_disk_is_an_error_that_names_it(dis
 
     assert done.returncode == 1, "it was not killed"
     assert f"No space left on device: '{disk / 'log.db.gate'}'" in done.stderr
+
+
+def test_a_lock_that_cannot_say_whose_it_is_names_its_file(disk: Path) -> None:
+    fill(disk)
+
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        Lock(disk / "lock").try_take()
+
+    assert refused.value.filename == str(disk / "lock")
 
 
 # --- the product
