@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from loadtests.verify import shown
 from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaCluster, KafkaServer
 from ops.stack.redis import RedisServer
+from streams.clock import monotonic_seconds
 from tests.faults.outages import killed
 from tests.faults.real_world import engines, real_world
 from tests.faults.scale import RATE
@@ -42,23 +42,23 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
     redis_server: RedisServer,
 ) -> None:
     victim, other, _ = own_cluster.brokers
-    in_sync_ns: list[int] = []
+    took: list[float] = []
     async with real_world(tmp_path, engines(own_cluster, cassandra_server, redis_server)) as made:
 
         async def goes_and_comes_back() -> None:
+            began = monotonic_seconds()
             async with killed(victim):
                 await pause(DOWN_SECONDS)
                 assert await lacking(other) > 0, "it was missed"
-            began_ns = time.perf_counter_ns()
+            usable = monotonic_seconds()
 
             async def has_caught_up() -> bool:
                 return await lacking(other) == 0
 
             await until(has_caught_up)
-            in_sync_ns.append(time.perf_counter_ns())
-            sys.stderr.write(
-                f"\nin sync {(in_sync_ns[0] - began_ns) / 1e9:.1f} s after its start\n"
-            )
+            took.append(monotonic_seconds() - began)
+            sys.stderr.write(f"\nin sync {monotonic_seconds() - usable:.1f} s after it was usable")
+            sys.stderr.write(f", {took[0]:.1f} s after the kill\n")
 
         story = await suffer(
             made,
@@ -69,7 +69,7 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
         )
 
     assert shown(story.wrong) == []
-    assert in_sync_ns[0] < story.load.offered.intended_ns[-1], "the load was over before"
+    assert took[0] < LOAD_SECONDS - CALM_SECONDS, "the load was over before"
     assert set(story.load.offered.refused) <= {503}, "no connection of a channel breaks"
     assert story.longest_intake_pause_seconds < RECOVERED_SECONDS_MAX
     assert story.accepted_per_second(RECOVERED_SECONDS_MAX) > FULL_RATE_MIN
