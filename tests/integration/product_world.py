@@ -219,6 +219,19 @@ class World:
             after = f"&after={page['next']}"
 
 
+async def are_told(world: World, merchant: Merchant, numbers: set[str]) -> None:
+    """Bill and pay invoices of these numbers, and wait until the merchant was told of each."""
+    for number in numbers:
+        await world.bill(merchant, number)
+    for number in numbers:
+        await world.pay(merchant, number)
+
+    async def told() -> bool:
+        return numbers <= merchant.paid_numbers()
+
+    await until(told)
+
+
 def children_of(pid: int) -> dict[str, int]:
     """The product's child processes by what they run: `worker`, `archiver`, `api`."""
     found: dict[str, int] = {}

@@ -18,7 +18,7 @@ from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from tests.full_disks import a_small_disk, fill
-from tests.integration.product_world import Merchant, World, kill, until
+from tests.integration.product_world import World, are_told, kill, until
 from tests.integration.test_product_on_real_engines import environment
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -91,18 +91,6 @@ def test_a_lock_that_cannot_say_whose_it_is_names_its_file(disk: Path) -> None:
 
 
 # --- the product
-
-
-async def are_told(world: World, merchant: Merchant, numbers: set[str]) -> None:
-    for number in numbers:
-        await world.bill(merchant, number)
-    for number in numbers:
-        await world.pay(merchant, number)
-
-    async def told() -> bool:
-        return numbers <= merchant.paid_numbers()
-
-    await until(told)
 
 
 async def test_on_real_engines_a_full_disk_stops_nothing(

@@ -20,8 +20,7 @@ from ops.stack.cassandra import PROTOCOL_VERSION, CassandraServer
 from ops.stack.kafka import JARS as KAFKA_JARS
 from ops.stack.kafka import KafkaServer, Member
 from ops.stack.server import LOOPBACK, eventually, free_port
-from tests.integration.product_world import World
-from tests.integration.test_full_disk import are_told
+from tests.integration.product_world import World, are_told
 from tests.real_engines import JAR_CACHE, need_java
 from tests.real_engines import running as running_server
 from tests.rights import allow, grants
@@ -131,8 +130,8 @@ def settings_of(user: str, kafka: AskingKafka, cassandra: CassandraServer) -> di
 async def command(name: str, data: Path, environment: Mapping[str, str]) -> tuple[int | None, str]:
     """How a command of the product ended, and what it said."""
     done = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ops.cli", name, "--data", str(data), "--port", str(free_port())),
-        env=environment,
+        *(sys.executable, "-m", "ops.cli", name, "--data", str(data)),
+        env={**environment, "KESHIKOMI_PORT": str(free_port())},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
