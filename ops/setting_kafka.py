@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from connectors.kafka.connection import MECHANISMS, SCHEME, KafkaConnection, servers_of
 from connectors.kafka.rows import IN_MEMORY, ON_DISK
@@ -70,8 +70,14 @@ class KafkaSettings:
             mechanism=self.kafka_mechanism,
         )
 
-    def kafka_contradictions(self, unread: Collection[str] = ()) -> Iterator[str]:
+    def kafka_contradictions(
+        self, given: Collection[str], unread: Collection[str]
+    ) -> Iterator[str]:
         """What does not go together, in sentences; of what is unread, somebody told already."""
+        if self.kafka is None:
+            if "broker" not in unread:
+                yield from _without_kafka(given, self.table_store)
+            return
         files = {"kafka_certificate_file", "kafka_key_file"}
         if not files.intersection(unread) and bool(self.kafka_certificate_file) != bool(
             self.kafka_key_file
@@ -86,8 +92,17 @@ class KafkaSettings:
             yield "KESHIKOMI_KAFKA_MECHANISM: PLAIN needs KESHIKOMI_KAFKA_TLS=true"
         if bool(self.kafka_username) != bool(self.kafka_password):
             yield "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD"
-        if self.table_store != IN_MEMORY and self.kafka is None:
+
+
+def _without_kafka(given: Collection[str], table_store: str) -> Iterator[str]:
+    for item in fields(KafkaSettings):
+        if item.name.startswith("kafka_") and item.name in given:
             yield (
-                f"KESHIKOMI_TABLE_STORE: {self.table_store} is for workers on Kafka; the embedded "
-                "log keeps the tables itself, in log.db"
+                f"KESHIKOMI_{item.name.upper()}: is for a log on Kafka; set "
+                "KESHIKOMI_BROKER=kafka://HOST:PORT too, or leave it out"
             )
+    if table_store != IN_MEMORY:
+        yield (
+            f"KESHIKOMI_TABLE_STORE: {table_store} is for workers on Kafka; the embedded "
+            "log keeps the tables itself, in log.db"
+        )

@@ -14,6 +14,7 @@ from connectors.history.cassandra.address import address_of
 from connectors.history.opening import CASSANDRA
 from connectors.kafka.connection import SCHEME as KAFKA
 from connectors.kafka.connection import servers_of
+from connectors.urls import QUOTING, has_lone_percent, is_cut_short
 
 Parse = Callable[[str], object]
 
@@ -171,11 +172,14 @@ def cache_url(given: str) -> str:
 def redis_url(given: str) -> str:
     """The URL of a Redis; it has no options, so none can switch off what TLS verifies."""
     wanted = "must be redis://HOST:PORT, or rediss:// with TLS"
+    quoted = f"{wanted}; {QUOTING}, or set it as it is in KESHIKOMI_CACHE_PASSWORD"
+    if has_lone_percent(given) or is_cut_short(given):
+        raise ValueError(quoted)
     try:
         parts = urlsplit(given)
         port = parts.port
     except ValueError:  # whose message may hold a part of a password
-        raise ValueError(f"{wanted}; /, ?, # and @ in a password are written with %") from None
+        raise ValueError(quoted if "@" in given else wanted) from None
     if not parts.hostname or port == 0:
         raise ValueError(wanted)
     if not (given.isascii() and given.isprintable()) or {" ", "?", "#"} & set(given):

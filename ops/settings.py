@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from connectors.history.opening import CASSANDRA
+from ops.setting_contradictions import contradictions
 from ops.setting_fields import setting
 from ops.setting_kafka import KafkaSettings
 from ops.setting_values import (
@@ -22,7 +22,6 @@ from ops.setting_values import (
     cache_url,
     folder,
     history_url,
-    is_plain,
     master_keys,
     number,
     one_of,
@@ -234,7 +233,7 @@ def read(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Set
             faults.append(f"{source}: {shown}{error}")
             unread.add(item.name)
     settings = Settings(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
-    faults += _contradictions(settings, unread)
+    faults += contradictions(settings, {*values, *unread}, unread)
     if faults:
         raise BadSettings(tuple(faults), others=settings, unread=frozenset(unread))
     return settings
@@ -249,29 +248,6 @@ def _strangers(environment: Mapping[str, str]) -> Iterator[str]:
         close = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
         hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
         yield f"{name}: {LATER.get(name) or f'there is no such setting{hint}'}"
-
-
-def _contradictions(settings: Settings, unread: Collection[str]) -> Iterator[str]:
-    if settings.webhook_connect_timeout_seconds > settings.webhook_timeout_seconds:
-        yield (
-            "KESHIKOMI_WEBHOOK_CONNECT_TIMEOUT_SECONDS: must not be more than "
-            "KESHIKOMI_WEBHOOK_TIMEOUT_SECONDS"
-        )
-    if settings.metrics_port == settings.port:
-        yield "KESHIKOMI_METRICS_PORT: must not be the port of the API"
-    yield from settings.kafka_contradictions(unread)
-    files = (
-        None if settings.kafka else settings.log_path,
-        None if settings.history.startswith(CASSANDRA) else settings.history_path,
-        settings.cache_path,
-    )
-    for path in files:
-        if path and not is_plain(str(path)):
-            yield f"KESHIKOMI_DATA: the path {str(path)!r} must not contain ?, # or %"
-    if settings.log_path == settings.history_path:
-        yield "KESHIKOMI_HISTORY: must not be the file of the log"
-    if settings.cache_path in {settings.log_path, settings.history_path}:
-        yield "KESHIKOMI_CACHE: must not be the file of the log or of history"
 
 
 def describe() -> list[tuple[str, str, str, str]]:

@@ -113,12 +113,21 @@ def servers_of(url: str) -> tuple[str, ...]:
     """The brokers that `kafka://HOST[:PORT][,HOST[:PORT]...]` names; raises `ValueError`."""
     if not url.startswith(SCHEME):
         raise ValueError(f"it must be {SCHEME}HOST:PORT[,HOST:PORT...]")
+    if "@" in url:
+        raise ValueError(
+            f"it must be {SCHEME}HOST:PORT[,HOST:PORT...]; who signs in is named by"
+            " KESHIKOMI_KAFKA_USERNAME and KESHIKOMI_KAFKA_PASSWORD, written as they are"
+        )
     return tuple(_server(part) for part in url.removeprefix(SCHEME).rstrip("/").split(","))
 
 
 def _server(part: str) -> str:
-    parsed = URL(f"kafka://{part}")
-    if not parsed.raw_host or parsed.user or parsed.path.strip("/") or parsed.query_string:
-        raise ValueError(f"it must be {SCHEME}HOST:PORT[,HOST:PORT...], nothing else in it")
+    wanted = f"it must be {SCHEME}HOST:PORT[,HOST:PORT...], nothing else in it"
+    try:
+        parsed = URL(f"kafka://{part}")
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not parsed.raw_host or parsed.path.strip("/") or parsed.query_string or parsed.fragment:
+        raise ValueError(wanted)
     host = f"[{parsed.raw_host}]" if ":" in parsed.raw_host else parsed.raw_host
     return f"{host}:{parsed.explicit_port or PORT}"

@@ -83,14 +83,6 @@ def test_a_port_is_a_plain_number(given: str) -> None:
     assert len(faults_of({"KESHIKOMI_PORT": given})) == 1
 
 
-def test_tables_on_rocksdb_are_for_workers_on_kafka() -> None:
-    (fault,) = faults_of({"KESHIKOMI_TABLE_STORE": "rocksdb"})
-    assert fault.startswith("KESHIKOMI_TABLE_STORE: rocksdb is for workers on Kafka; the embedded")
-
-    on_kafka = {"KESHIKOMI_TABLE_STORE": "rocksdb", "KESHIKOMI_BROKER": "kafka://127.0.0.1:9092"}
-    assert read(on_kafka, {}).table_store == "rocksdb"
-
-
 @pytest.mark.parametrize(
     "value", ["sqlite:///x/log.db", "sqlitelog://", "sqlitelog:///", "log.db", "sqlitelog:///a?b"]
 )
@@ -229,62 +221,3 @@ def test_the_operators_page_lists_the_settings_as_they_are() -> None:
     page = Path(__file__).parents[2] / "docs" / "operate.md"
 
     assert table() in page.read_text("utf-8"), "put the output of ops.settings.table() there"
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("KESHIKOMI_BROKER", "kafka://user:hunter2@host:9092"),
-        ("KESHIKOMI_HISTORY", "cassandra://user:hunter2@host"),
-    ],
-)
-def test_a_fault_in_an_engines_url_shows_no_password(name: str, value: str) -> None:
-    (fault,) = faults_of({name: value})
-
-    assert name in fault
-    assert "hunter2" not in fault
-
-
-def test_kafka_takes_all_that_a_connection_needs_from_the_environment(tmp_path: Path) -> None:
-    key = tmp_path / "key.pem"
-    key.touch()
-    settings = read(
-        {
-            "KESHIKOMI_BROKER": "kafka://one:9092,two",
-            "KESHIKOMI_KAFKA_TLS": "true",
-            "KESHIKOMI_KAFKA_USERNAME": "worker",
-            "KESHIKOMI_KAFKA_PASSWORD": "hunter2",
-        },
-        {},
-    )
-
-    assert settings.kafka is not None
-    assert settings.kafka.servers == ("one:9092", "two:9092")
-    assert (settings.kafka.tls, settings.kafka.username) == (True, "worker")
-    assert "hunter2" not in repr(settings) + repr(settings.kafka)
-    halves = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_KEY_FILE": str(key)}
-    assert faults_of(halves) == (
-        "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE",
-        "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD",
-    )
-
-
-def test_no_password_goes_to_kafka_in_the_clear(tmp_path: Path) -> None:
-    authority = tmp_path / "ca.pem"
-    authority.touch()
-    user = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_PASSWORD": "hunter2"}
-    files = {"KESHIKOMI_KAFKA_CA_FILE": str(authority)}
-    plain = {"KESHIKOMI_KAFKA_MECHANISM": "PLAIN"}
-
-    assert faults_of(user | files | plain) == (
-        "KESHIKOMI_KAFKA_CA_FILE: needs KESHIKOMI_KAFKA_TLS=true",
-        "KESHIKOMI_KAFKA_MECHANISM: PLAIN needs KESHIKOMI_KAFKA_TLS=true",
-    )
-    assert read(user | files | plain | {"KESHIKOMI_KAFKA_TLS": "true"}, {}).kafka_tls
-
-
-def test_a_broker_may_have_an_address_of_ipv6() -> None:
-    settings = read({"KESHIKOMI_BROKER": "kafka://[::1]:9094,[fe80::1]"}, {})
-
-    assert settings.kafka is not None
-    assert settings.kafka.servers == ("[::1]:9094", "[fe80::1]:9092")

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
+from connectors.urls import QUOTING, has_lone_percent, is_cut_short
+
 SCHEME = "cassandra://"
 PORT_DEFAULT = 9042
 REPLICATION_MAX = 9
@@ -41,6 +43,17 @@ def address_of(url: str) -> Address:
     """Read the URL; raise `ValueError`, which never shows the password, when it is no such URL."""
     if not url.startswith(SCHEME):
         raise ValueError(f"a Cassandra history is {_SHAPE}")
+    if has_lone_percent(url):
+        raise ValueError(QUOTING)
+    try:
+        return _read(url)
+    except ValueError:
+        if is_cut_short(url):  # what is wrong with the rest is no host, and may be of the password
+            raise ValueError(f"a Cassandra history is {_SHAPE}; {QUOTING}") from None
+        raise
+
+
+def _read(url: str) -> Address:
     rest, _, query = url.removeprefix(SCHEME).partition("?")
     authority, _, keyspace = rest.partition("/")
     userinfo, has_user, location = authority.rpartition("@")
