@@ -60,7 +60,8 @@ async def _log(settings: Settings) -> str:
 
 async def _history(settings: Settings) -> str:
     if settings.history.startswith(CASSANDRA):
-        return look_at(settings.history, history_migrations())
+        days = settings.history_retention_days
+        return look_at(settings.history, history_migrations(), retention_days=days)
     with scratch(settings.history_path.parent) as folder:
         await _read(replace(settings, history=f"sqlite://{folder / 'history.db'}"))
     if settings.history_path.exists():

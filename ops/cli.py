@@ -165,7 +165,8 @@ def setup(given: argparse.Namespace) -> int:
     settings = with_keys(_settings(given))
     make_topics(settings, exactly=True, say=print)
     print(f"the topics are in {settings.log_path if settings.kafka is None else settings.broker}")
-    asyncio.run(make_history(settings))
+    for sentence in make_history(settings):
+        print(sentence)
     return DONE
 
 

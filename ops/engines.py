@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from connectors.history.opening import CASSANDRA, look_at, open_history
+from connectors.history.opening import CASSANDRA, make_at, open_history
 from connectors.history.sqlite import SqliteHistory
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
@@ -27,7 +27,7 @@ from streams.clock import system_clock
 from streams.domain.errors import KeshikomiError
 from streams.hints import Signals
 from streams.ports import Appender, History, Tail
-from streams.topics import CHANGELOGS, DAY_SECONDS, HISTORY, TOPICS
+from streams.topics import CHANGELOGS, DAY_SECONDS, TOPICS
 
 if TYPE_CHECKING:
     from connectors.history.cassandra.engine import CassandraHistory
@@ -196,19 +196,17 @@ def setup(
         log.close()
 
 
-async def make_history(settings: Settings) -> None:
-    """Make the keyspace of a history on Cassandra with its tables; one on a file makes itself.
+def make_history(settings: Settings) -> list[str]:
+    """Make the keyspace of a history on Cassandra, or let its rows live as the settings say.
 
-    Raises `Unavailable`, `CorruptState`, and `Conflict` when the keyspace that is there, or the
-    cluster, does not keep as many copies as the settings ask for.
+    Returns what was done, in sentences; a history on a file makes itself. Raises `Unavailable`,
+    `CorruptState`, and `Conflict` when the keyspace that is there, or the cluster, does not keep as
+    many copies as it must.
     """
-    if settings.history.startswith(CASSANDRA):
-        await asyncio.to_thread(look_at, settings.history, history_migrations())
-        history = open_the_history(settings)
-        try:
-            await history.archived_to(HISTORY.name, 0)  # they are made at the first call
-        finally:
-            await history.close()
+    if not settings.history.startswith(CASSANDRA):
+        return []
+    days = settings.history_retention_days
+    return make_at(settings.history, history_migrations(), retention_days=days)
 
 
 def partitions_of(log: SqliteLog) -> dict[str, int]:

@@ -21,6 +21,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # it ships no typ
 
 from connectors.kafka.admin import an_admin
 from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.offsets import offsets_faults
 from connectors.log.limits import RECORD_BYTES_MAX
 from streams.domain.errors import Conflict
 from streams.topics import DAY_SECONDS
@@ -31,7 +32,10 @@ USABLE_SECONDS_MAX = 30.0
 USABLE_PAUSE_SECONDS = 0.05
 BATCH_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024
 """What Kafka itself is told: a record with all that it is wrapped in."""
-COMPARED = ("cleanup.policy", "min.insync.replicas", "message.timestamp.type")
+COMPARED = (
+    *("cleanup.policy", "min.insync.replicas", "message.timestamp.type"),
+    "unclean.leader.election.enable",
+)
 """What loses or reorders money when it differs."""
 KEPT = ("retention.ms", "retention.bytes", "delete.retention.ms", "max.message.bytes")
 """How long records stay, and how large one may be. More than planned loses nothing; less loses what
@@ -58,6 +62,8 @@ class TopicPlan:
             "cleanup.policy": "compact" if self.compacted else "delete",
             "min.insync.replicas": str(min(MIN_IN_SYNC, self.replication)),
             "message.timestamp.type": "LogAppendTime",
+            # Else a broker that was away could lead, and what the others acknowledged be forgotten.
+            "unclean.leader.election.enable": "false",
             "max.message.bytes": str(BATCH_BYTES_MAX),
             **self._kept(),
         }
@@ -119,6 +125,10 @@ async def make_topics(
         there = set(await admin.list_topics())
         missing = [plan for name, plan in wanted.items() if name not in there]
         if missing:
+            _must_have_none(_unsafe(missing))
+        if exactly:
+            _must_have_none(await _offsets(admin, there, wanted))
+        if missing:
             await _create(admin, missing)
             await _until_usable(admin, [plan.name for plan in missing])
         # Brokers that have not heard of a new topic would say that it has no partitions.
@@ -145,14 +155,31 @@ async def compare_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]
     async with an_admin(connection) as admin:
         there = set(await admin.list_topics())
         found = await _differences(admin, {n: p for n, p in wanted.items() if n in there})
+        offsets = await _offsets(admin, there, wanted)
     shorter = [f"{each} (`keshikomi setup` alters it)" for each in found.kept if each.is_shorter]
-    _must_have_none([*found.faults, *shorter])
+    _must_have_none([*_unsafe(wanted.values()), *found.faults, *shorter, *offsets])
     return [str(each) for each in found.kept]
 
 
 def _must_have_none(faults: list[str]) -> None:
     if faults:
-        raise Conflict("topics differ from what they must be: " + "; ".join(faults))
+        raise Conflict("topics are not as they must be: " + "; ".join(faults))
+
+
+def _unsafe(plans: Iterable[TopicPlan]) -> list[str]:
+    """What is wrong with the plans themselves, whatever the cluster has."""
+    if all(plan.replication != MIN_IN_SYNC for plan in plans):
+        return []
+    told = "with 2 copies of each (KESHIKOMI_KAFKA_REPLICATION=2) one broker that is down stops "
+    told += "intake, since both must have what is accepted; have 3, on three brokers"
+    return [told]
+
+
+async def _offsets(
+    admin: AIOKafkaAdminClient, there: Collection[str], wanted: Mapping[str, TopicPlan]
+) -> list[str]:
+    copies = max((plan.replication for plan in wanted.values()), default=1)
+    return await offsets_faults(admin, there, copies)
 
 
 async def _create(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan]) -> None:

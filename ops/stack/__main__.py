@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         must_fit(given.nodes, memory_bytes_available())
         provide(("java", "mvn", "redis-server"))
-        run(engines(given.nodes, given.directory))
+        copies = {"KESHIKOMI_KAFKA_REPLICATION": str(given.nodes)}
+        run(engines(given.nodes, given.directory), copies)
     except (KeshikomiError, OSError) as error:
         print(f"stack: {error}", file=sys.stderr)
         return FAILED
@@ -93,16 +95,20 @@ def engines(nodes: int, directory: Path) -> dict[str, Startable]:
     }
 
 
-def run(servers: dict[str, Startable]) -> None:
-    """Start all at once, say where they are, wait for a signal, and stop all at once."""
+def run(servers: Mapping[str, Startable], settings: Mapping[str, str]) -> None:
+    """Start all at once, say how they are used, wait for a signal, and stop all at once.
+
+    `settings` are those of the product that go with the servers, beside their addresses.
+    """
     before = monotonic_seconds()
     # Twice as many threads: a signal may come while all are still starting.
     with ThreadPoolExecutor(max_workers=2 * len(servers)) as pool:
         try:
             list(pool.map(bring_up, servers.values()))
             print(f"# usable after {monotonic_seconds() - before:.1f} s; Ctrl-C stops all")
-            for name, server in servers.items():
-                print(f"export {name}={server.url}")
+            urls = {name: server.url for name, server in servers.items()}
+            for name, value in {**urls, **settings}.items():
+                print(f"export {name}={shlex.quote(value)}")
             sys.stdout.flush()
             while True:  # `signal.pause` would sleep through a signal that came just before it
                 time.sleep(LOOK_SECONDS)

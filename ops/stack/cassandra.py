@@ -159,9 +159,9 @@ class CassandraCluster:
 
     @property
     def url(self) -> str:
-        """The value for KESHIKOMI_HISTORY: every node, since any may be down."""
+        """The value for KESHIKOMI_HISTORY: every node, since any may be down; a copy on each."""
         addresses = ",".join(node.address for node in self.nodes)
-        return f"cassandra://{addresses}/{KEYSPACE}"
+        return f"cassandra://{addresses}/{KEYSPACE}?replication={len(self.nodes)}"
 
     def start(self) -> None:
         """Start every node at the same time; `wait_usable` follows."""

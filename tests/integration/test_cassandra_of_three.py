@@ -43,7 +43,7 @@ def own_nodes(tmp_path: Path) -> Iterator[CassandraCluster]:
 @asynccontextmanager
 async def a_history(cluster: CassandraCluster) -> AsyncIterator[History]:
     """History as a process opens it that starts now, with a copy of each row on every node."""
-    history = open_history(f"{cluster.url}?replication=3", migrations=history_migrations())
+    history = open_history(cluster.url, migrations=history_migrations())
     try:
         yield history
     finally:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.history.cassandra.lives import FOR_EVER
 from connectors.history.cassandra.migrating import SCHEMA_VERSION
-from connectors.history.opening import look_at
+from connectors.history.opening import look_at, make_at
 from ops.check import check
 from ops.cli import main
 from ops.cql.files import history_migrations
@@ -35,7 +36,7 @@ def made(pool: Keyspaces) -> str:
 
 
 def look(url: str) -> str:
-    return look_at(url, history_migrations())
+    return look_at(url, history_migrations(), retention_days=FOR_EVER)
 
 
 def setup(url: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -147,7 +148,38 @@ def test_setup_makes_the_keyspace_and_refuses_one_that_differs(
 
     fresh = fresh_name("setup")
     assert setup(f"{pool.url(fresh)}?replication=1", tmp_path, monkeypatch) == 0
-    assert look(f"{pool.url(fresh)}?replication=1").endswith("can be read")
+    assert f"the keyspace {fresh} has all its tables\n" in capsys.readouterr().out
+    assert look_at(
+        f"{pool.url(fresh)}?replication=1", history_migrations(), retention_days=400
+    ).endswith("can be read")
+
+
+def test_a_check_names_a_retention_that_is_shorter_and_tells_one_that_is_longer(
+    pool: Keyspaces,
+) -> None:
+    keyspace = fresh_name("retained")
+    url, migrations = pool.url(keyspace), history_migrations()
+    make_at(url, migrations, retention_days=30)
+    found = f"the keyspace {keyspace} keeps events and attempts for 30 days, and "
+
+    assert look_at(url, migrations, retention_days=30).endswith("can be read")
+    assert look_at(url, migrations, retention_days=29).endswith(
+        f"{found}KESHIKOMI_HISTORY_RETENTION_DAYS says 29 days; `keshikomi setup` alters it"
+    )
+    with pytest.raises(Conflict, match=f"{found}.* says 31 days; `keshikomi setup` alters it"):
+        look_at(url, migrations, retention_days=31)
+
+
+def test_all_faults_of_a_cluster_are_named_at_once(pool: Keyspaces) -> None:
+    keyspace = fresh_name("faulty")
+    url, migrations = pool.url(keyspace), history_migrations()
+    make_at(url, migrations, retention_days=30)
+
+    with pytest.raises(Conflict) as refused:
+        look_at(f"{url}?replication=3", migrations, retention_days=31)
+
+    for fault in ("has 1 nodes in", f"ALTER KEYSPACE {keyspace}", "says 31 days"):
+        assert fault in str(refused.value)
 
 
 def tables_of(pool: Keyspaces, keyspace: str) -> list[object]:

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 
 from connectors.history.cassandra.address import address_of
-from connectors.history.cassandra.migrating import WITH_RETENTION
+from connectors.history.cassandra.lives import WITH_RETENTION
+from connectors.history.opening import make_at, open_history
+from ops.cql.files import history_migrations
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import ReplayId
 from streams.domain.replay import Selection
@@ -25,6 +27,7 @@ from tests.message_builders import (
     an_acknowledgement_taken,
     an_invoice_changed,
 )
+from tests.real_engines import fresh_name
 
 pytestmark = pytest.mark.integration
 
@@ -73,6 +76,23 @@ async def test_what_has_a_time_to_live_is_left_to_it(
     )
     gone = ("notices", "raw_notices", "deliveries", "deliveries_by_day", "deliveries_by_event")
     assert {table: rows_of(pool, url, table) for table in gone} == dict.fromkeys(gone, 0)
+
+
+@pytest.mark.parametrize(("asked_days", "removed"), [(400, 0), (401, 2)])
+async def test_a_process_with_a_shorter_retention_removes_nothing_sooner(
+    pool: Keyspaces, asked_days: int, removed: int
+) -> None:
+    url = pool.url(fresh_name("kept"))
+    make_at(url, history_migrations(), retention_days=400)
+    hasty = open_history(url, migrations=history_migrations(), retention_days=1)
+    try:
+        await hasty.store(all_that_was_said())
+
+        gone = await hasty.expire(NOW + timedelta(days=asked_days - 399, seconds=1))
+    finally:
+        await hasty.close()
+
+    assert gone == removed
 
 
 async def test_a_part_removes_its_own_and_all_parts_everything(history: History) -> None:

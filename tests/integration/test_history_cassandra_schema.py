@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.history.cassandra.migrating import SCHEMA_VERSION
-from connectors.history.opening import open_history
+from connectors.history.opening import make_at, open_history
 from ops.cql.files import history_migrations
 from ops.engines import existing, open_log
 from ops.settings import read
@@ -30,7 +30,9 @@ async def test_a_keyspace_that_nobody_made_is_unavailable_until_somebody_does(
 ) -> None:
     url = f"cassandra://{cassandra_server.address}/{fresh_name('late')}"
     async with an_open_history(url) as history:
-        with pytest.raises(Unavailable, match="not migrated yet"):
+        with pytest.raises(
+            Unavailable, match=r"late_.* is not made yet; `keshikomi setup` makes it"
+        ):
             await history.command("req_none")
 
         maker = open_history(url, migrations=history_migrations())
@@ -54,10 +56,30 @@ async def test_several_processes_may_migrate_at_once_and_again(
     versions = pool.execute(f"SELECT version FROM {keyspace}.migrations")  # noqa: S608  # our name
     assert sorted(versions) == [(number,) for number in range(1, SCHEMA_VERSION + 1)]
     assert lives(pool, keyspace) == {2 * 86_400}
-    longer = open_history(url, migrations=history_migrations(), retention_days=3)
-    await longer.command("req_none")
-    await longer.close()
-    assert lives(pool, keyspace) == {3 * 86_400}
+
+
+@pytest.mark.parametrize("days", [1, 3])
+async def test_setup_alone_alters_how_long_rows_live(
+    pool: Keyspaces, caplog: pytest.LogCaptureFixture, days: int
+) -> None:
+    keyspace = fresh_name("lives")
+    url, migrations = pool.url(keyspace), history_migrations()
+    made = f"the keyspace {keyspace} has all its tables"
+    assert make_at(url, migrations, retention_days=2) == [made]
+    assert make_at(url, migrations, retention_days=2) == []
+
+    another = open_history(url, migrations=migrations, retention_days=days)
+    await another.command("req_none")
+    await another.close()
+
+    differs = (
+        f"the keyspace {keyspace} keeps events and attempts for 2 days, and "
+        f"KESHIKOMI_HISTORY_RETENTION_DAYS says {days} days"
+    )
+    assert lives(pool, keyspace) == {2 * 86_400}
+    assert f"history: {differs}; `keshikomi setup` alters it, and nothing else does" in caplog.text
+    assert make_at(url, migrations, retention_days=days) == [f"{differs}: this holds from now on"]
+    assert lives(pool, keyspace) == {days * 86_400}
 
 
 async def test_who_only_looks_alters_nothing(
@@ -103,16 +125,14 @@ async def test_whoever_migrates_is_waited_for(
     await maker.close()
     table = f"{keyspace}.migrations"
     pool.execute(f"INSERT INTO {table} (version, name) VALUES (0, 'dead') USING TTL 2")  # noqa: S608  # our name
-
-    longer = open_history(url, migrations=history_migrations(), retention_days=3)
-    waiting = asyncio.create_task(longer.command("req_none"))
+    setup = asyncio.to_thread(make_at, url, history_migrations(), retention_days=3)
+    waiting = asyncio.create_task(setup)
     while not waiting.done():
         seen = await asyncio.to_thread(lives, pool, keyspace)
         if pool.execute(f"SELECT name FROM {table} WHERE version = 0") == [("dead",)]:  # noqa: S608  # our name
             assert seen == {2 * 86_400}
 
     await waiting
-    await longer.close()
     assert lives(pool, keyspace) == {3 * 86_400}
 
 
@@ -132,7 +152,7 @@ async def test_a_keyspace_of_the_first_version_is_brought_to_this_one(
         *(old.delivery_id, MERCHANT, old.endpoint_id, old.notification_id, "invoice.paid"),
     )
 
-    history = open_history(url, migrations=history_migrations(), retention_days=2)
+    history = open_history(url, migrations=history_migrations(), retention_days=1)
     await history.store(archived(a_deliveries_started(deliveries=(new,))))
 
     kept = await history.delivery(MERCHANT, old.delivery_id)

@@ -6,6 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
+    AIOKafkaConsumer,
+    TopicPartition,
+)
 from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]  # it ships no types
     ConfigResource,
     ConfigResourceType,
@@ -13,7 +17,7 @@ from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]  # 
 
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.topics import TopicPlan, compare_topics, make_topics
-from ops.stack.kafka import KafkaServer
+from ops.stack.kafka import KafkaCluster, KafkaServer
 from streams.domain.errors import Conflict
 from streams.topics import DAY_SECONDS
 from tests.real_engines import fresh_name
@@ -108,7 +112,13 @@ async def test_records_stay_for_less_time_only_when_that_is_meant(topic: Topic) 
 
 
 async def test_what_cannot_be_altered_without_loss_is_refused_and_nothing_is(topic: Topic) -> None:
-    await topic.there(**{"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"})
+    await topic.there(
+        **{
+            "cleanup.policy": "compact",
+            "message.timestamp.type": "CreateTime",
+            "unclean.leader.election.enable": "true",
+        }
+    )
     plan = replace(topic.for_days(14), partitions=2, replication=3)
 
     for call in (topic.compare, topic.make):
@@ -120,6 +130,7 @@ async def test_what_cannot_be_altered_without_loss_is_refused_and_nothing_is(top
             "cleanup.policy = compact, not delete",
             "min.insync.replicas = 1, not 2",
             "message.timestamp.type = CreateTime, not LogAppendTime",
+            "unclean.leader.election.enable = true, not false",
         ):
             assert f"{topic.name} has {fault}" in str(refused.value)
     assert (await topic.config())["retention.ms"] == str(7 * DAY_MS)
@@ -135,3 +146,57 @@ async def test_a_changelog_tells_for_a_day_that_a_row_was_removed(topic: Topic) 
     await topic.make(plan)
 
     assert (await topic.config())["delete.retention.ms"] == str(DAY_MS)
+
+
+async def test_two_copies_are_not_made_since_one_dead_broker_would_stop_intake(
+    topic: Topic,
+) -> None:
+    two = replace(topic.plan, replication=2)
+
+    for call in (topic.compare, topic.make):
+        with pytest.raises(Conflict, match="one broker that is down stops intake"):
+            await call(two)
+
+    assert topic.name not in await asyncio.to_thread(topic.kafka.ask, lambda a: a.list_topics())
+
+
+async def test_how_far_each_stage_is_has_as_many_copies_as_the_log(own_kafka: KafkaServer) -> None:
+    topic = Topic(own_kafka)
+    three = replace(topic.plan, replication=3)
+    with pytest.raises(Conflict, match=r"would be made with 1 replicas, not 3: .*set offsets\.t"):
+        await topic.compare(three)
+    with pytest.raises(Conflict, match=r"would be made with 1 replicas, not 3"):
+        await topic.make(three, exactly=True)
+    assert await topic.make(topic.plan) == [f"{topic.name} is made"]
+
+    await commit(own_kafka, topic.name)
+
+    with pytest.raises(Conflict, match=r"__consumer_offsets has 1 replicas, not 3: .*reassign"):
+        await topic.compare(three)
+    assert await topic.compare(topic.plan) == []
+
+
+@pytest.mark.timeout(180)
+async def test_on_a_cluster_that_keeps_three_copies_of_all_nothing_is_missing(
+    kafka_cluster: KafkaCluster,
+) -> None:
+    broker, *_ = kafka_cluster.brokers
+    topic = Topic(broker)
+    three = replace(topic.plan, replication=3)
+    assert await topic.compare(three) == []
+    assert await topic.make(three, exactly=True) == [f"{topic.name} is made"]
+
+    await commit(broker, topic.name)
+
+    assert await topic.compare(three) == []
+
+
+async def commit(kafka: KafkaServer, topic: str) -> None:
+    """Say how far a group is, by which Kafka makes the topic for it."""
+    group = AIOKafkaConsumer(bootstrap_servers=kafka.address, group_id=topic)
+    await group.start()
+    try:
+        group.assign([TopicPartition(topic, 0)])
+        await group.commit({TopicPartition(topic, 0): 0})
+    finally:
+        await group.stop()

@@ -220,7 +220,7 @@ run({
     "KESHIKOMI_BROKER": KafkaServer(folder / "kafka", jar_cache=cache),
     "KESHIKOMI_HISTORY": CassandraServer(folder / "cassandra", jar_cache=cache),
     "KESHIKOMI_CACHE": RedisServer(folder / "redis"),
-})
+}, {"KESHIKOMI_KAFKA_REPLICATION": "1"})
 """
 
 
@@ -237,7 +237,7 @@ async def test_the_stack_is_usable_soon_tells_its_addresses_and_stops_at_ctrl_c(
     assert stack.stdout
     try:
         usable = re.match(r"# usable after ([0-9.]+) s;", (await stack.stdout.readline()).decode())
-        exports = [(await stack.stdout.readline()).decode() for _ in range(3)]
+        exports = [(await stack.stdout.readline()).decode() for _ in range(4)]
         before = monotonic_seconds()
         stack.send_signal(signal.SIGINT)
         told, complaints = await stack.communicate()
@@ -252,7 +252,9 @@ async def test_the_stack_is_usable_soon_tells_its_addresses_and_stops_at_ctrl_c(
         "export KESHIKOMI_BROKER",
         "export KESHIKOMI_HISTORY",
         "export KESHIKOMI_CACHE",
+        "export KESHIKOMI_KAFKA_REPLICATION",
     ]
+    assert exports[3] == "export KESHIKOMI_KAFKA_REPLICATION=1\n"
     assert (stack.returncode, told, complaints) == (0, b"# stopping\n", b"")
     assert "bye bye" in (tmp_path / "redis" / "server.log").read_text()
 

@@ -75,7 +75,7 @@ async def test_cassandra_names_an_authority_that_is_none(no_certificate: Path) -
     told = f"Cassandra's authority cannot be read from {no_certificate}: no certificate or crl"
 
     with pytest.raises(Unavailable, match=told):
-        look_at(f"{CASSANDRA}{no_certificate}", ())
+        look_at(f"{CASSANDRA}{no_certificate}", (), retention_days=1)
     async with an_open_history(f"{CASSANDRA}{no_certificate}") as history:
         with pytest.raises(Unavailable, match=told):
             await history.command("req_none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote
 
 from connectors.urls import QUOTING, has_lone_percent, is_cut_short
@@ -37,6 +38,11 @@ class Address:
     password: str | None = field(repr=False)
     tls: bool
     ca: str | None
+
+    @property
+    def has_names(self) -> bool:
+        """Whether a host is named, so that it may be another address tomorrow."""
+        return not all(map(_is_an_address, self.hosts))
 
 
 def address_of(url: str) -> Address:
@@ -99,6 +105,14 @@ def _options(query: str) -> dict[str, str]:
     if "ca" in options and options.get("tls") != "true":
         raise ValueError("ca is of use with tls=true only")
     return options
+
+
+def _is_an_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(text: str, name: str, largest: int) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from connectors.history.cassandra import (
     acknowledgements,
@@ -23,6 +25,7 @@ from connectors.history.cassandra import (
 )
 from connectors.history.cassandra.address import Address
 from connectors.history.cassandra.gathered import Gathered
+from connectors.history.cassandra.lives import difference, excess
 from connectors.history.cassandra.migrating import check_version, migrate
 from connectors.history.cassandra.registering import register
 from connectors.history.cassandra.session import Session
@@ -54,8 +57,9 @@ from streams.ports import (
 )
 from streams.replays import EventBody, ReplayRow
 from streams.sequences import SequenceRow
+from streams.topics import DAY_SECONDS
 
-DAY_SECONDS = 86_400
+logger = logging.getLogger("keshikomi")
 
 
 class CassandraHistory:
@@ -66,19 +70,27 @@ class CassandraHistory:
     ) -> None:
         """Take the address; with migrations, those that are missing are applied at first.
 
-        `retention_days` is for the tables whose rows go by their age alone; 0 keeps them.
+        `retention_days` is for the tables whose rows go by their age alone; 0 keeps them. Tables
+        that are there keep their own, and so does what `expire` goes through.
         """
-        ttl_seconds = retention_days * DAY_SECONDS
+        self._address, self._migrations = address, migrations
+        self._ttl_seconds = retention_days * DAY_SECONDS
+        self._excess_seconds: int | None = 0
         self._session = Session(
-            address,
-            partial(migrate, address=address, migrations=migrations, ttl_seconds=ttl_seconds)
-            if migrations
-            else partial(check_version, address=address),
+            address, self._migrate if migrations else partial(check_version, address=address)
         )
         self._stretches = writing.Stretches()
         self._heard = Gathered(partial(notices.known, self._session))
         # One batch after the other: what is stored is complete up to where it ends.
         self._storing = asyncio.Lock()
+
+    def _migrate(self, session: Any) -> None:
+        wanted = self._ttl_seconds
+        lives = migrate(session, self._address, self._migrations, ttl_seconds=wanted)
+        self._excess_seconds = excess(lives, wanted)
+        if lives != {wanted}:
+            told = difference(self._address.keyspace, lives, wanted)
+            logger.warning("history: %s; `keshikomi setup` alters it, and nothing else does", told)
 
     async def close(self) -> None:
         """Finish what is being stored and leave the cluster."""
@@ -252,4 +264,7 @@ class CassandraHistory:
         return await counting.counts(self._session, micros(since) if since is not None else None)
 
     async def expire(self, before: datetime, *, part: int = 0, parts: int = 1) -> int:
+        if (excess_seconds := self._excess_seconds) is None:
+            return 0
+        before -= timedelta(seconds=excess_seconds)
         return await retention.expire(self._session, micros(before), part=part, parts=parts)

@@ -12,6 +12,7 @@ from cassandra import WriteTimeout  # type: ignore[import-untyped]  # the driver
 from cassandra.query import ValueSequence  # type: ignore[import-untyped]  # as above
 
 from connectors.history.cassandra.address import Address
+from connectors.history.cassandra.lives import WITH_RETENTION, lives_of, longest
 from connectors.history.cassandra.replicating import replication_of
 from connectors.history.migration import Migration
 from streams.domain.errors import CorruptState, Unavailable
@@ -22,23 +23,42 @@ LOCK_SECONDS_MAX = 120
 PAUSE_SECONDS = 0.25
 TRIES_MAX = 600
 
-WITH_RETENTION = (
-    *("commands", "repeats", "events", "event_places", "attempts"),
-    *("deliveries_by_sequence", "replays", "replays_by_endpoint", "delivery_rounds"),
-    *("acknowledgements", "unacknowledged_by_day"),
-)
-"""The tables whose rows need no other reason to go than their age."""
-
 
 def migrate(
-    session: Any, address: Address, migrations: Sequence[Migration], *, ttl_seconds: int
-) -> None:
-    """Make the keyspace and apply what is missing; set the retention. Blocks.
+    session: Any,
+    address: Address,
+    migrations: Sequence[Migration],
+    *,
+    ttl_seconds: int,
+    exactly: bool = False,
+) -> set[int]:
+    """Make the keyspace and apply what is missing. Blocks; returns how long rows live, in seconds.
+
+    That is `ttl_seconds` in tables that are made now. Those that are there keep theirs, which a
+    new one beside them takes over, unless it is meant `exactly`: another machine may have other
+    settings, and what its rows would lose by a shorter life is gone.
 
     Raises `CorruptState` when a newer version, or another file of the same number, was applied.
     """
+    _make_keyspace(session, address)
+    for _ in range(TRIES_MAX):
+        if is_up_to_date(session, migrations):
+            lives = lives_of(session, address)
+            if not exactly or lives == {ttl_seconds}:
+                return lives
+        if _lock(session):
+            try:
+                _bring_up_to_date(session, address, migrations, ttl_seconds, exactly=exactly)
+            finally:
+                _unlock(session)
+        else:
+            time.sleep(PAUSE_SECONDS)
+    raise Unavailable("history: another process is still migrating")
+
+
+def _make_keyspace(session: Any, address: Address) -> None:
+    """Nothing is tried that is there already: a process may lack the right to make it."""
     known = session.cluster.metadata.keyspaces.get(address.keyspace)
-    # Nothing is tried that is there already: a process may lack the right to make it.
     if known is None:
         wanted = replication_of(address, {})
         _change(session, f"CREATE KEYSPACE IF NOT EXISTS {address.keyspace} WITH {wanted}")
@@ -49,27 +69,23 @@ def migrate(
             "CREATE TABLE IF NOT EXISTS migrations"
             " (version int PRIMARY KEY, name text, digest text)",
         )
-    for _ in range(TRIES_MAX):
-        if is_up_to_date(session, migrations) and _ttls(session, address) == {ttl_seconds}:
-            return
-        if _lock(session):
-            try:
-                _bring_up_to_date(session, address, migrations, ttl_seconds)
-            finally:
-                _unlock(session)
-        else:
-            time.sleep(PAUSE_SECONDS)
-    raise Unavailable("history: another process is still migrating")
 
 
 def _bring_up_to_date(
-    session: Any, address: Address, migrations: Sequence[Migration], ttl_seconds: int
+    session: Any,
+    address: Address,
+    migrations: Sequence[Migration],
+    ttl_seconds: int,
+    *,
+    exactly: bool,
 ) -> None:
-    applied = _applied(session)
+    applied, lives = _applied(session), lives_of(session, address)
+    life = ttl_seconds if exactly or not lives else longest(lives)
     for migration in migrations:
         if migration.version not in applied:
-            _apply(session, migration, ttl_seconds)
-    for table in WITH_RETENTION if _ttls(session, address) != {ttl_seconds} else ():
+            _apply(session, migration, life)
+    alters = exactly and lives_of(session, address) != {ttl_seconds}
+    for table in WITH_RETENTION if alters else ():
         _change(session, f"ALTER TABLE {table} WITH default_time_to_live = {ttl_seconds}")
 
 
@@ -77,13 +93,18 @@ def check_version(session: Any, address: Address) -> None:
     """Raise `Unavailable` when the keyspace is not migrated yet, `CorruptState` when too far."""
     known = session.cluster.metadata.keyspaces.get(address.keyspace)
     if known is None or "migrations" not in known.tables:
-        raise Unavailable(f"history: the keyspace {address.keyspace} is not migrated yet")
+        raise Unavailable(
+            f"history: the keyspace {address.keyspace} is not made yet; `keshikomi setup` makes it"
+        )
     session.set_keyspace(address.keyspace)
     version = max(_applied(session), default=0)
     if version > SCHEMA_VERSION:
         raise _too_new(version)
     if version < SCHEMA_VERSION:
-        raise Unavailable(f"history: schema {version} is to be migrated to {SCHEMA_VERSION}")
+        raise Unavailable(
+            f"history: the keyspace {address.keyspace} has schema {version}; `keshikomi setup` "
+            f"brings it to {SCHEMA_VERSION}"
+        )
 
 
 def is_up_to_date(session: Any, migrations: Sequence[Migration]) -> bool:
@@ -112,15 +133,6 @@ def _applied(session: Any) -> dict[int, str]:
         "SELECT version, digest FROM migrations WHERE version IN %s", [ValueSequence(versions)]
     )
     return dict(rows)
-
-
-def _ttls(session: Any, address: Address) -> set[int]:
-    rows = session.execute(
-        "SELECT table_name, default_time_to_live FROM system_schema.tables"
-        " WHERE keyspace_name = %s",
-        [address.keyspace],
-    )
-    return {seconds for table, seconds in rows if table in WITH_RETENTION}
 
 
 def _apply(session: Any, migration: Migration, ttl_seconds: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,10 @@ from cassandra import (  # type: ignore[import-untyped]  # the driver has no typ
     ReadTimeout,
     WriteTimeout,
 )
-from cassandra.cluster import EXEC_PROFILE_DEFAULT  # type: ignore[import-untyped]  # as above
+from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
+    EXEC_PROFILE_DEFAULT,
+    NoHostAvailable,
+)
 from cassandra.query import (  # type: ignore[import-untyped]  # as above
     BatchStatement,
     BatchType,
@@ -25,16 +29,22 @@ from connectors.history.cassandra.connecting import (
     CONDITIONAL,
     UNREACHABLE,
     connected,
+    nodes_of,
     unavailable,
 )
-from streams.domain.errors import Unavailable
+from streams.clock import monotonic_seconds
+from streams.domain.errors import KeshikomiError, Unavailable
 
 IN_FLIGHT_MAX = 64
 """More in flight makes each wait longer and all of them no faster."""
 WAITING_MAX = 10_000
+SEEK_SECONDS = 5.0
+"""While no node answers, so often at most is looked up anew where they are."""
 
 KEYS_PER_REQUEST = 10
 """Rows of many keys are asked for so many at a time, which the node that is asked gathers."""
+
+logger = logging.getLogger("keshikomi")
 
 Request = tuple[str, Sequence[object]]
 """A statement and its values."""
@@ -60,6 +70,8 @@ class Session:
         self._cluster: Any = None
         self._bridge: Bridge | None = None
         self._prepared: dict[str, Any] = {}
+        self._seeking: asyncio.Task[None] | None = None
+        self._seek_at = 0.0
         self._is_closed = False
 
     async def rows(self, cql: str, *values: object) -> Rows:
@@ -179,8 +191,35 @@ class Session:
 
     def _give_slot(self, future: asyncio.Future[Rows]) -> None:
         self._slots.release()
-        if not future.cancelled():
-            future.exception()  # it may be that its caller has gone: then nobody else looks
+        # It may be that its caller has gone: then nobody else looks.
+        if not future.cancelled() and isinstance(future.exception(), NoHostAvailable):
+            self._seek()
+
+    def _seek(self) -> None:
+        """Look where the cluster is now, unless somebody does, or did a moment ago.
+
+        Its nodes may come back at other addresses, and the driver looks names up but once.
+        """
+        is_seeking = self._seeking is not None and not self._seeking.done()
+        now = monotonic_seconds()
+        if is_seeking or self._is_closed or now < self._seek_at or not self._address.has_names:
+            return
+        self._seek_at = now + SEEK_SECONDS
+        self._seeking = asyncio.create_task(self._sought(), name="seeking history")
+
+    async def _sought(self) -> None:
+        try:
+            cluster, live = await asyncio.to_thread(connected, self._address, self._prepare_session)
+        except (*UNREACHABLE, KeshikomiError) as error:
+            logger.debug("history is not found anew: %s", error)
+            return
+        if self._is_closed or any(node.is_up for node in nodes_of(self._cluster)):
+            superfluous = cluster  # it came back where it was
+        else:
+            superfluous, self._cluster, self._live = self._cluster, cluster, live
+            self._prepared.clear()
+            logger.warning("history: Cassandra is at other addresses now")
+        await asyncio.to_thread(superfluous.shutdown)
 
     def _loop_bridge(self) -> Bridge:
         assert self._bridge is not None
@@ -194,6 +233,7 @@ class Session:
                 qualified = _TABLE.sub(rf"\1 {self._address.keyspace}.\2", cql)
                 statement = await asyncio.to_thread(live.prepare, qualified)
             except UNREACHABLE as error:
+                self._seek()
                 raise unavailable(error) from error
             statement.is_idempotent = is_idempotent
             self._prepared[cql] = statement
@@ -221,10 +261,11 @@ class Session:
     async def close(self) -> None:
         """End the session; what is still under way is given up."""
         self._is_closed = True
-        if self._connecting is not None:
-            await asyncio.wait([self._connecting])
-            if not self._connecting.cancelled():
-                self._connecting.exception()
+        for task in (self._connecting, self._seeking):
+            if task is not None:
+                await asyncio.wait([task])
+                if not task.cancelled():
+                    task.exception()
         if self._cluster is not None:
             await asyncio.to_thread(self._cluster.shutdown)
         self._live = None
