@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from connectors.history.opening import CASSANDRA, make_at, open_history
 from connectors.history.sqlite import SqliteHistory
+from connectors.kafka.admin import has_topics
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.tail import KafkaTail
@@ -222,6 +223,8 @@ async def existing(settings: Settings) -> AsyncIterator[tuple[Log, History]]:
     """
     if settings.kafka is None:
         _must_exist(settings.log_path)
+    elif not await has_topics(settings.kafka, (topic.name for topic in TOPICS)):
+        raise NotStarted(f"{settings.broker} has no topics of ours; start with `keshikomi setup`")
     if not settings.history.startswith(CASSANDRA):
         _must_exist(settings.history_path)
     log = open_log(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,6 +26,12 @@ async def an_admin(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAdminCl
         raise Unavailable(f"Kafka cannot be reached: {error!r}") from error
     finally:
         await farewell(client.close())
+
+
+async def has_topics(connection: KafkaConnection, names: Iterable[str]) -> bool:
+    """Whether all of these were made; raises `Unavailable`."""
+    async with an_admin(connection) as admin:
+        return set(names) <= set(await admin.list_topics())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
