@@ -32,14 +32,13 @@ USABLE_SECONDS_MAX = 30.0
 USABLE_PAUSE_SECONDS = 0.05
 BATCH_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024
 """What Kafka itself is told: a record with all that it is wrapped in."""
-COMPARED = (
-    *("cleanup.policy", "min.insync.replicas", "message.timestamp.type"),
-    "unclean.leader.election.enable",
-)
+COMPARED = ("cleanup.policy", "min.insync.replicas", "message.timestamp.type")
 """What loses or reorders money when it differs."""
-KEPT = ("retention.ms", "retention.bytes", "delete.retention.ms", "max.message.bytes")
+UNCLEAN = "unclean.leader.election.enable"
+KEPT = (*("retention.ms", "retention.bytes", "delete.retention.ms", "max.message.bytes"), UNCLEAN)
 """How long records stay, and how large one may be. More than planned loses nothing; less loses what
-was not read in time, or stops the stage that has to write it."""
+was not read in time, or stops the stage that has to write it. And whether a broker may lead that
+lacks some of them, which is never planned."""
 FOR_EVER = -1
 SET_FOR_THE_TOPIC = 1
 """Where Kafka says that a value comes from: not from a default."""
@@ -63,7 +62,7 @@ class TopicPlan:
             "min.insync.replicas": str(min(MIN_IN_SYNC, self.replication)),
             "message.timestamp.type": "LogAppendTime",
             # Else a broker that was away could lead, and what the others acknowledged be forgotten.
-            "unclean.leader.election.enable": "false",
+            UNCLEAN: "false",
             "max.message.bytes": str(BATCH_BYTES_MAX),
             **self._kept(),
         }
@@ -83,13 +82,16 @@ class Kept(NamedTuple):
 
     topic: str
     key: str
-    found: int
-    planned: int
+    found: str
+    planned: str
 
     @property
     def is_shorter(self) -> bool:
         """Whether records may go before the plan allows it."""
-        return self.found != FOR_EVER and (self.planned == FOR_EVER or self.found < self.planned)
+        if self.key == UNCLEAN:
+            return True
+        found, planned = int(self.found), int(self.planned)
+        return found != FOR_EVER and (planned == FOR_EVER or found < planned)
 
     def __str__(self) -> str:
         return f"{self.topic} has {self.key} = {self.found}, not {self.planned}"
@@ -210,7 +212,7 @@ async def _alter(
     changes: dict[str, dict[str, str]] = {}
     for each in altered:
         # What is not named goes back to its default, so all that the topic has is said again.
-        changes.setdefault(each.topic, dict(own[each.topic]))[each.key] = str(each.planned)
+        changes.setdefault(each.topic, dict(own[each.topic]))[each.key] = each.planned
     resources = [
         ConfigResource(ConfigResourceType.TOPIC, name, configs=config)
         for name, config in changes.items()
@@ -227,7 +229,7 @@ async def _until_altered(admin: AIOKafkaAdminClient, altered: Collection[Kept]) 
     async with asyncio.timeout(USABLE_SECONDS_MAX):
         while True:
             values, _ = await _configs(admin, topics)
-            if all(values[each.topic][each.key] == str(each.planned) for each in altered):
+            if all(values[each.topic][each.key] == each.planned for each in altered):
                 return
             await asyncio.sleep(USABLE_PAUSE_SECONDS)
 
@@ -241,7 +243,7 @@ async def _differences(admin: AIOKafkaAdminClient, wanted: Mapping[str, TopicPla
     for name, plan in wanted.items():
         found.faults.extend(_faults(plan, described[name]["partitions"], values[name]))
         found.kept.extend(
-            Kept(name, key, int(values[name][key]), int(plan.config[key]))
+            Kept(name, key, values[name][key], plan.config[key])
             for key in KEPT
             if plan.config.get(key, values[name][key]) != values[name][key]
         )

@@ -78,7 +78,7 @@ async def test_a_topic_is_made_once_and_is_then_as_planned(topic: Topic) -> None
 async def test_records_that_would_go_too_soon_stay_for_longer_and_all_else_is_left(
     topic: Topic,
 ) -> None:
-    await topic.there(**{"retention.bytes": "1000"})
+    await topic.there(**{"retention.bytes": "1000", "unclean.leader.election.enable": "true"})
     plan = topic.for_days(14)
     longer = f"{topic.name} has retention.ms = {7 * DAY_MS}, not {14 * DAY_MS}"
     larger = f"{topic.name} has retention.bytes = 1000, not -1"
@@ -86,10 +86,12 @@ async def test_records_that_would_go_too_soon_stay_for_longer_and_all_else_is_le
         await topic.compare(plan)
     assert longer in str(differs.value)
     assert larger in str(differs.value)
+    assert "unclean.leader.election.enable = true, not false (`keshikomi" in str(differs.value)
 
     assert set(await topic.make(plan)) == {
         f"{topic.name} has retention.ms = {14 * DAY_MS} now, not {7 * DAY_MS}",
         f"{topic.name} has retention.bytes = -1 now, not 1000",
+        f"{topic.name} has unclean.leader.election.enable = false now, not true",
     }
 
     assert (plan.config | OWN).items() <= (await topic.config()).items()
@@ -112,13 +114,7 @@ async def test_records_stay_for_less_time_only_when_that_is_meant(topic: Topic) 
 
 
 async def test_what_cannot_be_altered_without_loss_is_refused_and_nothing_is(topic: Topic) -> None:
-    await topic.there(
-        **{
-            "cleanup.policy": "compact",
-            "message.timestamp.type": "CreateTime",
-            "unclean.leader.election.enable": "true",
-        }
-    )
+    await topic.there(**{"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"})
     plan = replace(topic.for_days(14), partitions=2, replication=3)
 
     for call in (topic.compare, topic.make):
@@ -130,7 +126,6 @@ async def test_what_cannot_be_altered_without_loss_is_refused_and_nothing_is(top
             "cleanup.policy = compact, not delete",
             "min.insync.replicas = 1, not 2",
             "message.timestamp.type = CreateTime, not LogAppendTime",
-            "unclean.leader.election.enable = true, not false",
         ):
             assert f"{topic.name} has {fault}" in str(refused.value)
     assert (await topic.config())["retention.ms"] == str(7 * DAY_MS)
