@@ -26,30 +26,31 @@ def contradictions(
     if settings.metrics_port == settings.port:
         yield "KESHIKOMI_METRICS_PORT: must not be the port of the API"
     yield from settings.kafka_contradictions(given, unread)
-    if "cache" not in unread:
-        yield from _of_redis(settings)
-    yield from _of_cassandra(settings)
+    is_redis = "cache" in unread or settings.cache.startswith(REDIS_SCHEMES)
+    if settings.cache_password and not is_redis:
+        yield (
+            "KESHIKOMI_CACHE_PASSWORD: is for a cache on Redis; set "
+            "KESHIKOMI_CACHE=rediss://HOST:PORT too, or leave it out"
+        )
     yield from _of_files(settings)
 
 
-def _of_redis(settings: Settings) -> Iterator[str]:
-    if not settings.cache.startswith(REDIS_SCHEMES):
-        if settings.cache_password:
-            yield (
-                "KESHIKOMI_CACHE_PASSWORD: is for a cache on Redis; set "
-                "KESHIKOMI_CACHE=rediss://HOST:PORT too, or leave it out"
-            )
-        return
-    parts = urlsplit(settings.cache)
-    if parts.scheme == "redis" and (settings.cache_password or parts.password):
-        yield "KESHIKOMI_CACHE: a password needs rediss://; redis:// sends it in the clear"
-
-
-def _of_cassandra(settings: Settings) -> Iterator[str]:
+def in_the_clear(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The settings by which a password would be sent so that others can read it, and the faults."""
+    # The other mechanisms never send the password itself.
+    is_plain_sasl = settings.kafka_password and settings.kafka_mechanism == "PLAIN"
+    if settings.kafka and is_plain_sasl and not settings.kafka_tls:
+        yield "broker", "KESHIKOMI_KAFKA_MECHANISM: PLAIN needs KESHIKOMI_KAFKA_TLS=true"
+    if settings.cache.startswith(REDIS_SCHEMES):
+        parts = urlsplit(settings.cache)
+        if parts.scheme == "redis" and (settings.cache_password or parts.password):
+            fault = "a password needs rediss://; redis:// sends it in the clear"
+            yield "cache", f"KESHIKOMI_CACHE: {fault}"
     if settings.history.startswith(CASSANDRA):
         address = address_of(settings.history)
         if address.password and not address.tls:
-            yield "KESHIKOMI_HISTORY: a password needs ?tls=true; without, it goes in the clear"
+            fault = "a password needs ?tls=true; without, it goes in the clear"
+            yield "history", f"KESHIKOMI_HISTORY: {fault}"
 
 
 def _of_files(settings: Settings) -> Iterator[str]:

@@ -87,9 +87,6 @@ class KafkaSettings:
             yield "KESHIKOMI_KAFKA_CERTIFICATE_FILE: needs KESHIKOMI_KAFKA_TLS=true"
         if self.kafka_ca_file and not self.kafka_tls:
             yield "KESHIKOMI_KAFKA_CA_FILE: needs KESHIKOMI_KAFKA_TLS=true"
-        if self.kafka_username and self.kafka_mechanism == "PLAIN" and not self.kafka_tls:
-            # The others never send the password itself.
-            yield "KESHIKOMI_KAFKA_MECHANISM: PLAIN needs KESHIKOMI_KAFKA_TLS=true"
         if bool(self.kafka_username) != bool(self.kafka_password):
             yield "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD"
 

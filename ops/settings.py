@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from ops.setting_contradictions import contradictions
+from ops.setting_contradictions import contradictions, in_the_clear
 from ops.setting_fields import setting
 from ops.setting_kafka import KafkaSettings
 from ops.setting_values import (
@@ -45,7 +45,7 @@ LATER = {"KESHIKOMI_OTLP_ENDPOINT": "OpenTelemetry export is not built into this
 
 
 class BadSettings(KeshikomiError):
-    """Settings that cannot be used; `faults` names them all, `others` has defaults for `unread`."""
+    """Settings that cannot be used: `faults` names them all, `unread` of `others` is not tried."""
 
     code = "bad_settings"
 
@@ -234,6 +234,9 @@ def read(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Set
             unread.add(item.name)
     settings = Settings(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
     faults += contradictions(settings, {*values, *unread}, unread)
+    for name, fault in in_the_clear(settings):
+        faults.append(fault)
+        unread.add(name)  # nor is it tried, which would send the password
     if faults:
         raise BadSettings(tuple(faults), others=settings, unread=frozenset(unread))
     return settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import read
+from ops.settings import BadSettings, read
 from tests.unit.test_settings import faults_of
 
 
@@ -97,6 +97,9 @@ def test_no_password_goes_to_cassandra_in_the_clear() -> None:
     assert faults_of({"KESHIKOMI_HISTORY": history}) == (
         "KESHIKOMI_HISTORY: a password needs ?tls=true; without, it goes in the clear",
     )
+    with pytest.raises(BadSettings) as caught:
+        read({"KESHIKOMI_HISTORY": history, "KESHIKOMI_CACHE": "redis://:hunter2@one"}, {})
+    assert caught.value.unread == {"history", "cache"}  # a check would send the password
     assert read({"KESHIKOMI_HISTORY": f"{history}?tls=true"}, {}).history.endswith("tls=true")
 
 
