@@ -111,6 +111,11 @@ def nodes_of(cluster: Any) -> Sequence[Any]:
     return known
 
 
+def nobody_answers(error: BaseException | None) -> bool:
+    """Whether no node that the driver knows of can be used."""
+    return isinstance(error, NoHostAvailable)
+
+
 def unavailable(error: BaseException) -> Unavailable:
     """The same of one of `UNREACHABLE`."""
     told = f"{type(error).__name__}: {error}"

@@ -14,10 +14,7 @@ from cassandra import (  # type: ignore[import-untyped]  # the driver has no typ
     ReadTimeout,
     WriteTimeout,
 )
-from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
-    EXEC_PROFILE_DEFAULT,
-    NoHostAvailable,
-)
+from cassandra.cluster import EXEC_PROFILE_DEFAULT  # type: ignore[import-untyped]  # as above
 from cassandra.query import (  # type: ignore[import-untyped]  # as above
     BatchStatement,
     BatchType,
@@ -29,6 +26,7 @@ from connectors.history.cassandra.connecting import (
     CONDITIONAL,
     UNREACHABLE,
     connected,
+    nobody_answers,
     nodes_of,
     unavailable,
 )
@@ -192,7 +190,7 @@ class Session:
     def _give_slot(self, future: asyncio.Future[Rows]) -> None:
         self._slots.release()
         # It may be that its caller has gone: then nobody else looks.
-        if not future.cancelled() and isinstance(future.exception(), NoHostAvailable):
+        if not future.cancelled() and nobody_answers(future.exception()):
             self._seek()
 
     def _seek(self) -> None:
@@ -233,10 +231,12 @@ class Session:
                 qualified = _TABLE.sub(rf"\1 {self._address.keyspace}.\2", cql)
                 statement = await asyncio.to_thread(live.prepare, qualified)
             except UNREACHABLE as error:
-                self._seek()
+                if nobody_answers(error):
+                    self._seek()
                 raise unavailable(error) from error
             statement.is_idempotent = is_idempotent
-            self._prepared[cql] = statement
+            if live is self._live:  # another one must prepare it again
+                self._prepared[cql] = statement
         return statement
 
     async def _session(self) -> Any:
