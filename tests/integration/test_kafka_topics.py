@@ -155,6 +155,7 @@ async def test_two_copies_are_not_made_since_one_dead_broker_would_stop_intake(
     assert topic.name not in await asyncio.to_thread(topic.kafka.ask, lambda a: a.list_topics())
 
 
+@pytest.mark.allows_errors  # the client calls a group that is not there yet an error
 async def test_how_far_each_stage_is_has_as_many_copies_as_the_log(own_kafka: KafkaServer) -> None:
     topic = Topic(own_kafka)
     three = replace(topic.plan, replication=3)
@@ -171,6 +172,7 @@ async def test_how_far_each_stage_is_has_as_many_copies_as_the_log(own_kafka: Ka
     assert await topic.compare(topic.plan) == []
 
 
+@pytest.mark.allows_errors  # as above
 @pytest.mark.timeout(180)
 async def test_on_a_cluster_that_keeps_three_copies_of_all_nothing_is_missing(
     kafka_cluster: KafkaCluster,
