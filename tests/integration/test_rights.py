@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +16,11 @@ from cassandra.auth import PlainTextAuthProvider  # type: ignore[import-untyped]
 from cassandra.cluster import Cluster, NoHostAvailable, Session  # type: ignore[import-untyped]  # as above
 
 from ops.demo_product import running
-from ops.stack.cassandra import JARS as CASSANDRA_JARS
-from ops.stack.cassandra import PROTOCOL_VERSION, CassandraServer
+from ops.stack.cassandra import PROTOCOL_VERSION
 from ops.stack.kafka import JARS as KAFKA_JARS
 from ops.stack.kafka import KafkaServer, Member
 from ops.stack.server import LOOPBACK, eventually, free_port
+from tests.cassandra_guarded import GIVEN_USER, GuardedServer, a_guarded_server
 from tests.integration.product_world import World, are_told
 from tests.real_engines import JAR_CACHE, need_java
 from tests.real_engines import running as running_server
@@ -30,27 +31,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300), pytest.mark.all
 SETUP, RUNNING = "keshikomi_setup", "keshikomi"
 PASSWORD = "sesame-of-the-test"
 KEYSPACE = "keshikomi"
-OPTIONS = """
-authenticator: PasswordAuthenticator
-authorizer: CassandraAuthorizer
-permissions_validity: 0ms
-"""
-GIVEN_USER = "cassandra"
-"""The superuser that a new node makes by itself, and its password."""
 FIRST_USER_SECONDS_MAX = 60.0
 
 
-class AskingCassandra(CassandraServer):
-    """A node that asks who somebody is, and what they may do."""
+class AskingCassandra(GuardedServer):
+    """A node that asks what somebody may do, too."""
 
-    def prepare(self) -> Sequence[str]:
-        program, *rest = super().prepare()
-        with (self.directory / "cassandra.yaml").open("a") as options:
-            options.write(OPTIONS)
-        return [program, "-Dcassandra.superuser_setup_delay_ms=0", *rest]
+    more = "authorizer: CassandraAuthorizer\npermissions_validity: 0ms\n"
 
-    def answers(self) -> bool:
-        return self._speaks()
+    @property
+    def authority(self) -> Path:
+        """Who signed its certificate."""
+        return self.directory / "node.pem"
 
     @contextmanager
     def superuser(self) -> Iterator[Session]:
@@ -59,7 +51,8 @@ class AskingCassandra(CassandraServer):
             [self.host],
             port=self.port,
             protocol_version=PROTOCOL_VERSION,
-            auth_provider=PlainTextAuthProvider(GIVEN_USER, GIVEN_USER),
+            auth_provider=PlainTextAuthProvider(*GIVEN_USER.split(":")),
+            ssl_context=ssl.create_default_context(cafile=str(self.authority)),
         ) as cluster:
             yield cluster.connect()
 
@@ -108,13 +101,13 @@ def kafka(tmp_path: Path) -> Iterator[AskingKafka]:
 
 @pytest.fixture
 def cassandra(tmp_path: Path) -> Iterator[AskingCassandra]:
-    need_java(CASSANDRA_JARS)
-    for server in running_server(AskingCassandra(tmp_path / "cassandra", jar_cache=JAR_CACHE)):
+    for server in a_guarded_server(tmp_path / "cassandra", AskingCassandra):
         assert eventually(server.knows_its_superuser, FIRST_USER_SECONDS_MAX)
         yield server
 
 
-def settings_of(user: str, kafka: AskingKafka, cassandra: CassandraServer) -> dict[str, str]:
+def settings_of(user: str, kafka: AskingKafka, cassandra: AskingCassandra) -> dict[str, str]:
+    who = f"{user}:{PASSWORD}@{cassandra.address}"
     return {
         **os.environ,
         "KESHIKOMI_ALLOW_PRIVATE_ENDPOINTS": "true",
@@ -122,7 +115,9 @@ def settings_of(user: str, kafka: AskingKafka, cassandra: CassandraServer) -> di
         "KESHIKOMI_KAFKA_REPLICATION": "1",
         "KESHIKOMI_KAFKA_USERNAME": user,
         "KESHIKOMI_KAFKA_PASSWORD": PASSWORD,
-        "KESHIKOMI_HISTORY": f"cassandra://{user}:{PASSWORD}@{cassandra.address}/{KEYSPACE}",
+        "KESHIKOMI_HISTORY": (
+            f"cassandra://{who}/{KEYSPACE}?tls=true&ca={cassandra.authority}&replication=1"
+        ),
         "KESHIKOMI_WORKER_NAME": "test",
     }
 
