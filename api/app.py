@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 
 from aiohttp import web
 
@@ -68,4 +69,10 @@ async def _answer_who_waits(app: web.Application) -> None:
 
 def _openapi(ports: ApiPorts) -> bytes:
     types = {each for channel in ports.channels.values() for each in channel.content_types}
-    return build_openapi(ROUTES, version=ports.version, notice_types=types)
+    return _document(ports.version, frozenset(types))
+
+
+@cache
+def _document(version: str, notice_types: frozenset[str]) -> bytes:
+    """The same for every application of a process, and slower to make than all else of one."""
+    return build_openapi(ROUTES, version=version, notice_types=notice_types)
