@@ -12,6 +12,7 @@ from streams.codecs import decode_directory_message, encode
 from streams.domain.delivery import Endpoint
 from streams.domain.errors import CorruptState, Malformed, Unavailable
 from streams.domain.ids import AccountId, EndpointId, MerchantId
+from streams.installations import KEY as INSTALLATION
 from streams.messages import (
     AccountSet,
     DirectoryMessage,
@@ -173,6 +174,8 @@ class Directory:
                     self._position = offset
 
     def _apply(self, fetched: Fetched) -> None:
+        if fetched.key == INSTALLATION:
+            return  # it is of all of us, and of no merchant
         row_id = fetched.key.decode()
         old = self._rows.pop(row_id, None)
         if old is not None:

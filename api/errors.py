@@ -18,7 +18,9 @@ from streams.domain.errors import (
     KeshikomiError,
     Malformed,
     NotAuthentic,
+    NotOurs,
     OverLimit,
+    Sealed,
     Unavailable,
     UnknownInvoice,
 )
@@ -39,6 +41,9 @@ STATUS_OF_ERROR: Mapping[type[KeshikomiError], int] = {
     Conflict: 409,
     Unavailable: 503,
 }
+
+NOT_NOW = (Unavailable, Sealed, NotOurs)
+"""What the caller may try again: an engine comes back, or a person mends our settings."""
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +138,7 @@ def _fault(place: str, detail: str) -> Fault | FaultInFile:
 
 def problem_of(error: KeshikomiError) -> Problem | None:
     """The answer to an error of the product; None when it is our own bug."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, NOT_NOW):
         # What an engine said about itself is for the log, not for the caller.
         return come_back(503, "this cannot be done now")
     status = next((s for kind, s in STATUS_OF_ERROR.items() if isinstance(error, kind)), None)
@@ -167,7 +172,8 @@ def _named_error(request: web.Request, error: KeshikomiError) -> web.Response:
     if problem is None:
         return _our_fault(request, error)
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        logger.warning("%s %s: %s", request.method, request.path, error)
+        level = logging.WARNING if isinstance(error, Unavailable) else logging.ERROR
+        logger.log(level, "%s %s: %s", request.method, request.path, error)
     return problem_response(request, problem)
 
 

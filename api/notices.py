@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from api.call import Answer, Call
@@ -18,11 +19,13 @@ from api.requests import Nothing
 from api.services import Services
 from api.tracing import trace_headers
 from connectors.channel import Account, Channel, Incoming, Reply
-from streams.domain.errors import Malformed, NotAuthentic, Unavailable
+from streams.domain.errors import Malformed, NotAuthentic, Sealed, Unavailable
 from streams.domain.notice import Notice, check_notice
 from streams.messages import AccountSet
 
 CONTENT_TYPE_CHARACTERS_MAX = 200
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,9 @@ async def receive_notice(call: Call[bytes, Nothing]) -> Answer:
     except NotAuthentic as error:
         call.services.metrics.not_authentic.labels(channel.name).inc()
         reply = _reply(channel.not_authentic(str(error)), Problem(401, "not authentic"))
-    except Unavailable as error:
+    except (Unavailable, Sealed) as error:
+        if isinstance(error, Sealed):
+            logger.error("a notice is refused: %s", error)  # noqa: TRY400  # it says all there is
         refusal = come_back(503, "the notice cannot be accepted now")
         reply = _reply(channel.unavailable(str(error)), refusal)
     fitted = channel.fit(reply, incoming)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from streams.domain.errors import CorruptState
+from streams.domain.errors import Sealed
 
 MASTER_KEY_BYTES_MIN = 32
 KEY_BYTES = 32
@@ -48,17 +48,21 @@ class Sealer:
         return f"{VERSION}.{self._newest_id}.{text}"
 
     def unseal(self, sealed: str, owner: str) -> bytes:
-        """Decrypt what was sealed for this owner, or raise `CorruptState`."""
+        """Decrypt what was sealed for this owner, or raise `Sealed`."""
         version, _, rest = sealed.partition(".")
         key_id, _, text = rest.partition(".")
         cipher = self._ciphers.get(key_id)
         if version != VERSION or cipher is None:
-            raise CorruptState(f"a secret of {owner} is sealed under a key that is not known here")
+            raise Sealed(f"a secret of {owner} is sealed under a key that is not known here")
         try:
             data = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
             return cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], owner.encode())
         except (InvalidTag, ValueError, binascii.Error):
-            raise CorruptState(f"a secret of {owner} cannot be unsealed") from None
+            raise Sealed(f"a secret of {owner} cannot be unsealed") from None
+
+    def seals_so(self, sealed: str) -> bool:
+        """Whether it was sealed under the key that seals now."""
+        return sealed.startswith(f"{VERSION}.{self._newest_id}.")
 
     def derive(self, purpose: str) -> bytes:
         """A key for another purpose, from the newest master key."""

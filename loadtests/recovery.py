@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from streams.clock import monotonic_seconds
 from streams.topics import HISTORY, INVOICES
 
 PARTITIONS = 4
+MASTER_KEY = b64encode(b"m" * 32).decode()
+"""Workers in several folders are machines of one installation."""
 CHANGELOG = "invoice-rows-changelog"
 SENT_AT_ONCE = 5_000
 WORKS_SECONDS_MAX = 600.0
@@ -65,6 +68,8 @@ class Settling:
         self.environment: Mapping[str, str] = {
             **os.environ,
             "KESHIKOMI_BROKER": broker,
+            "KESHIKOMI_HISTORY": "sqlite://DATA/history.db",
+            "KESHIKOMI_MASTER_KEY": MASTER_KEY,
             "KESHIKOMI_KAFKA_REPLICATION": "1",
             "KESHIKOMI_PARTITIONS": str(PARTITIONS),
             "KESHIKOMI_DATA": str(folder / "data"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
+import logging
 
 from aiohttp import web
 from prometheus_client import REGISTRY, Gauge
@@ -16,9 +18,12 @@ from connectors.cache.redis import RedisCache
 from connectors.cache.sqlite import SqliteCache
 from connectors.channel import load_channels
 from connectors.sealing import Sealer
-from ops.engines import open_log, open_the_history, open_the_signals, setup
+from ops.belonging import begun, settle
+from ops.engines import Log, open_log, open_the_history, open_the_signals
+from ops.installation import begin
 from ops.metrics_files import metrics_text
 from ops.process import (
+    fail_stop,
     make_sender,
     product_version,
     settle_memory,
@@ -28,6 +33,9 @@ from ops.process import (
 from ops.settings import Settings
 from ops.supervisor import report_ready
 from streams.clock import system_clock
+from streams.domain.errors import Unavailable
+from streams.installations import Installation
+from streams.ports import History
 
 RATE_BURST_SECONDS = 2
 """So many seconds of calls at the limit may come at once."""
@@ -35,10 +43,12 @@ NO_LIMIT_PER_SECOND = 1_000_000_000
 """What the setting 0 means, in calls."""
 LISTEN_BACKLOG = 1_024
 
+logger = logging.getLogger("keshikomi")
+
 
 async def serve_api(settings: Settings) -> None:
     """Serve until a signal ends it; requests under way are answered first."""
-    setup(settings)
+    installation = begin(settings)
     history = open_the_history(settings)
     cache = _open_cache(settings)
     sender = make_sender(settings)
@@ -47,6 +57,7 @@ async def serve_api(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as ends:
         log = open_log(settings)
         ends.push_async_callback(log.close)
+        await _see_whose_history(history, log, installation, settings, ends)
         signals = open_the_signals(settings)
         ends.push_async_callback(signals.close)
         ports = ApiPorts(
@@ -70,6 +81,27 @@ async def serve_api(settings: Settings) -> None:
     await sender.close()
     await history.close()
     await cache.close()
+
+
+async def _see_whose_history(
+    history: History,
+    log: Log,
+    installation: Installation,
+    settings: Settings,
+    ends: contextlib.AsyncExitStack,
+) -> None:
+    """Raise `NotOurs` at once if it is known by then; later it ends the process."""
+
+    def told(error: Unavailable, _: float) -> None:
+        logger.warning("whose history it is will be seen when it answers: %s", error)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            fail_stop("history", error)
+
+    task = await begun(settle(history, log, installation, settings, archives=False, on_outage=told))
+    task.add_done_callback(ended)
+    ends.callback(task.cancel)
 
 
 async def _serve(runner: web.AppRunner, settings: Settings) -> None:

@@ -111,7 +111,14 @@ def _looking(adder: Adder) -> None:
         as_json=True,
     )
     _add_address(check)
-    adder.add("setup", "make keys, topics and a keyspace; it can be repeated", "keshikomi setup")
+    setup = adder.add(
+        "setup", "make keys, topics and a keyspace; it can be repeated", "keshikomi setup"
+    )
+    setup.add_argument(
+        "--take-history",
+        action="store_true",
+        help="go on with a history that is new, or lacks what the log has forgotten",
+    )
     audit = adder.add(
         "audit",
         "add up the laws (no notice lost, none silent) and list what differs",

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
+from ops.standing import LogPositions, Look
 from streams.counts import Counts
 from streams.ports import History
 from streams.topics import STAGES, TOPICS, group_of_topic
 
 LOOKS_MAX = 5
 """Under load the log moves while history is read; so often it is looked at again."""
-
-
-class LogPositions(Protocol):
-    """The ends of the log and how far each group has read."""
-
-    def end(self, topic: str, partition: int) -> int: ...
-    def earliest(self, topic: str, partition: int) -> int: ...
-    def committed(self, group: str, topic: str, partition: int) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +55,19 @@ def lag_by_stage(log: LogPositions, partitions: Mapping[str, int]) -> dict[str, 
     return lag
 
 
-Look = Callable[[], Awaitable[LogPositions]]
-"""Reads where the log stands now."""
-
-
 async def audit(
     history: History,
     look: Look,
     partitions: Mapping[str, int],
     *,
     since: datetime | None = None,
+    strangeness: Sequence[str] = (),
 ) -> Report:
     """Compare history with the laws at a moment when both stand still, if there is one.
 
     With `since`, only what changed then or later is compared, which is quicker where much is
-    kept. Raises `Unavailable` when the log or history cannot be read.
+    kept. `strangeness` is what speaks against history being this log's.
+    Raises `Unavailable` when the log or history cannot be read.
     """
     looks = 0
     while True:
@@ -89,7 +79,7 @@ async def audit(
         still = before == _ends(await look(), partitions)
         looks += 1
         if still or looks == LOOKS_MAX:
-            report = judge(counts, lag, still=still)
+            report = judge(counts, lag, still=still, strangeness=strangeness)
             if since is None:
                 return report
             remark = f"what was last changed before {since:%Y-%m-%dT%H:%M:%SZ} is not looked at"
@@ -100,10 +90,12 @@ def _ends(log: LogPositions, partitions: Mapping[str, int]) -> Sequence[int]:
     return [log.end(name, number) for name, many in partitions.items() for number in range(many)]
 
 
-def judge(counts: Counts, lag: Mapping[str, int], *, still: bool) -> Report:
+def judge(
+    counts: Counts, lag: Mapping[str, int], *, still: bool, strangeness: Sequence[str] = ()
+) -> Report:
     """Judge figures that were read; `still` says that the log did not move meanwhile."""
     idle = still and not any(lag.values())
-    laws = (_accepted(counts, idle=idle), _notified(counts))
+    laws = (_accepted(counts, idle=idle), _notified(counts), _stored(strangeness))
     return Report(
         laws=laws,
         differences=tuple(law.sentence for law in laws if not law.holds),
@@ -131,6 +123,12 @@ def _accepted(counts: Counts, *, idle: bool) -> Law:
             f"{counts.in_flight}"
         )
     return Law(name="no accepted notice is lost or silent", holds=holds, sentence=sums)
+
+
+def _stored(strangeness: Sequence[str]) -> Law:
+    sentence = "; ".join(strangeness) or "all that was committed is stored, and by this log"
+    name = "history has what its archiver said is stored"
+    return Law(name=name, holds=not strangeness, sentence=sentence)
 
 
 def _notified(counts: Counts) -> Law:

@@ -27,6 +27,7 @@ STANDS_ON = {
     **{name: {"data", "broker"} for name in ("log", "topics")},
     "history": {"data", "history"},
     "cache": {"data", "cache"},
+    "installation": {"data", "broker", "history", "master_keys"},
 }
 """The settings without which a check would try something that nobody asked for."""
 

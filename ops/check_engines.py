@@ -17,6 +17,7 @@ from connectors.log.sqlitelog import SqliteLog
 from ops.checking import Part, Unfit, scratch
 from ops.cql.files import history_migrations
 from ops.engines import make_topics, open_the_history, partitions_of, topic_plans
+from ops.installation import look
 from ops.setting_values import REDIS_SCHEMES
 from ops.settings import Settings
 from streams.clock import monotonic_seconds
@@ -151,6 +152,7 @@ ENGINES: dict[str, Part] = {
     "history": _in_a_loop(_history),
     "cache": _in_a_loop(_cache),
     "topics": _in_a_loop(_topics),
+    "installation": _in_a_loop(look),
 }
 """Every check of an engine, by the name of its findings; the embedded ones are tried in a folder
 of their own beside the data, and then the log that is in use, if any."""

@@ -15,12 +15,12 @@ from datetime import timedelta
 import orjson
 
 from ops.arguments import Command, parser
-from ops.audit import audit as add_up
 from ops.check import check as find_faults
 from ops.checking import Finding, faults_of
 from ops.engines import existing, make_history
-from ops.engines import setup as make_topics
+from ops.installation import begin
 from ops.keys import with_keys
+from ops.laws import audited
 from ops.logs import configure, write_out
 from ops.metrics_files import is_shared, name_process, serve_metrics
 from ops.quarantine import as_json, find, line, page, retry, rows, summary
@@ -163,9 +163,10 @@ def check(given: argparse.Namespace) -> int:
 def setup(given: argparse.Namespace) -> int:
     """Make keys, topics and a keyspace, and keep records for as long as the settings say."""
     settings = with_keys(_settings(given))
-    make_topics(settings, exactly=True, say=print)
+    made = make_history(settings)
+    begin(settings, with_history=True, takes_history=given.take_history, exactly=True, say=print)
     print(f"the topics are in {settings.log_path if settings.kafka is None else settings.broker}")
-    for sentence in make_history(settings):
+    for sentence in made:
         print(sentence)
     return DONE
 
@@ -173,20 +174,13 @@ def setup(given: argparse.Namespace) -> int:
 def audit(given: argparse.Namespace) -> int:
     """Add up the laws."""
     since = system_clock() - timedelta(days=given.days) if given.days else None
-
-    async def run() -> int:
-        async with existing(_settings(given)) as (log, history):
-            report = await add_up(history, log.positions, log.partitions(), since=since)
-        if given.json:
-            _tell({"holds": report.holds, **asdict(report)})
-            return DONE if report.holds else FAILED
-        for law in report.laws:
-            print(f"{'holds' if law.holds else 'BROKEN':<7}{law.name}: {law.sentence}")
-        for remark in report.remarks:
-            print(f"       {remark}")
-        return DONE if report.holds else FAILED
-
-    return asyncio.run(run())
+    report = asyncio.run(audited(_settings(given), since=since))
+    laws = (
+        f"{'holds' if law.holds else 'BROKEN':<7}{law.name}: {law.sentence}" for law in report.laws
+    )
+    remarks = (f"       {remark}" for remark in report.remarks)
+    _show(given, {"holds": report.holds, **asdict(report)}, [*laws, *remarks])
+    return DONE if report.holds else FAILED
 
 
 def simulate(given: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from connectors.history.opening import CASSANDRA, make_at, open_history
 from connectors.history.sqlite import SqliteHistory
-from connectors.kafka.admin import has_topics
+from connectors.kafka.admin import has_topics, rewind
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.tail import KafkaTail
@@ -21,9 +21,9 @@ from connectors.kafka.topics import make_topics as make_kafka_topics
 from connectors.log.sqlitelog import SqliteLog
 from connectors.log.tail import LogTail
 from connectors.signals.opening import open_signals
-from ops.audit import LogPositions
 from ops.cql.files import history_migrations
 from ops.settings import Settings
+from ops.standing import LogPositions
 from streams.clock import system_clock
 from streams.domain.errors import KeshikomiError
 from streams.hints import Signals
@@ -57,6 +57,10 @@ class Log(Protocol):
         """The topics and how many partitions each has."""
         ...
 
+    async def rewind(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Have a group that nobody runs read again from these offsets; raises `Unavailable`."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -75,6 +79,11 @@ class EmbeddedLog:
         """As the file says."""
         return partitions_of(self.appender)
 
+    async def rewind(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Positions are rows of the file."""
+        for (topic, partition), offset in offsets.items():
+            self.appender.catalog.rewind(group, topic, partition, offset)
+
     async def close(self) -> None:
         """Make everything queued durable."""
         self.tail.close()
@@ -85,7 +94,7 @@ class KafkaLog:
     """The log on Kafka."""
 
     def __init__(self, connection: KafkaConnection, partitions: Mapping[str, int]) -> None:
-        self._partitions = partitions
+        self._connection, self._partitions = connection, partitions
         self.appender = KafkaAppender(connection)
         self.tail = KafkaTail(connection, partitions, system_clock)
 
@@ -96,6 +105,10 @@ class KafkaLog:
     def partitions(self) -> Mapping[str, int]:
         """As `setup` made them, or it would not have gone on."""
         return self._partitions
+
+    async def rewind(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Kafka allows it while the group has no members."""
+        await rewind(self._connection, group, offsets)
 
     async def close(self) -> None:
         """Disconnect."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from connectors.history.cassandra.address import address_of
 from connectors.history.opening import CASSANDRA
+from ops.setting_kafka import MUST_BE_NAMED
 from ops.setting_values import REDIS_SCHEMES, is_plain
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def contradictions(
             "KESHIKOMI_CACHE=rediss://HOST:PORT too, or leave it out"
         )
     yield from _of_files(settings)
+
+
+def unnamed(settings: Settings, given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The settings whose default nobody can mean, where they were not `given`, and the faults."""
+    if settings.kafka is not None and "history" not in given:
+        yield "history", f"KESHIKOMI_HISTORY: {MUST_BE_NAMED}"
 
 
 def in_the_clear(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,11 @@ from connectors.kafka.rows import IN_MEMORY, ON_DISK
 from ops.setting_fields import setting
 from ops.setting_values import LOG, broker_url, file_to_read, one_of, text, whole, yes_or_no
 
+MUST_BE_NAMED = (
+    "must be named where the log is on Kafka: cassandra://HOST/KEYSPACE, or sqlite://PATH where "
+    "one machine runs every API and every archiving worker"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSettings:

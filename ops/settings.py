@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import TypeVar
 
-from ops.setting_contradictions import contradictions, in_the_clear
+from ops.setting_contradictions import contradictions, in_the_clear, unnamed
 from ops.setting_fields import setting
 from ops.setting_kafka import KafkaSettings
 from ops.setting_values import (
@@ -30,8 +29,6 @@ from ops.setting_values import (
     yes_or_no,
 )
 from streams.domain.errors import KeshikomiError
-
-T = TypeVar("T")
 
 PREFIX = "KESHIKOMI_"
 DATA_DEFAULT = Path("data")
@@ -78,7 +75,8 @@ class Settings(KafkaSettings):
         parse=text(1, 100), unit="text",
     )  # fmt: skip
     history: str = setting(
-        f"{HISTORY.scheme}DATA/history.db", "The store that the API answers questions from.",
+        f"{HISTORY.scheme}DATA/history.db", "The store that the API answers questions from; it has "
+        "no default where the log is on Kafka.",
         unit="URL", parse=history_url, secret=True,  # it may hold a password
     )  # fmt: skip
     cache: str = setting(
@@ -222,19 +220,20 @@ def read(environment: Mapping[str, str], flags: Mapping[str, str | None]) -> Set
     unread: set[str] = set()
     for item in fields(Settings):
         flag = flags.get(item.name)
-        given = environment.get(name_of(item), "") if flag is None else flag
-        if given == "" and flag is None:
+        said = environment.get(name_of(item), "") if flag is None else flag
+        if said == "" and flag is None:
             continue
         source = name_of(item) if flag is None else f"--{item.name}"
         try:
-            values[item.name] = item.metadata["parse"](given)
+            values[item.name] = item.metadata["parse"](said)
         except ValueError as error:
-            shown = "" if item.metadata["secret"] or "://" in given else f"{given!r} "
+            shown = "" if item.metadata["secret"] or "://" in said else f"{said!r} "
             faults.append(f"{source}: {shown}{error}")
             unread.add(item.name)
     settings = Settings(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
-    faults += contradictions(settings, {*values, *unread}, unread)
-    for name, fault in in_the_clear(settings):
+    given = {*values, *unread}
+    faults += contradictions(settings, given, unread)
+    for name, fault in (*unnamed(settings, given), *in_the_clear(settings)):
         faults.append(fault)
         unread.add(name)  # nor is it tried, which would send the password
     if faults:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ops.children import ChildSpec
 from ops.data_directory import make_data_directory
-from ops.engines import setup
+from ops.installation import begin
 from ops.keys import with_keys
 from ops.listening import must_be_free
 from ops.logs import configure
@@ -47,9 +47,9 @@ def run_up(settings: Settings, *, announce: Callable[[], None]) -> bool:
     def prepare() -> None:
         """Under the lock: what must be there before any part starts."""
         must_be_free(settings.host, settings.port)
-        with_keys(settings)
+        whole = with_keys(settings)
         clear(settings.metrics_path)
-        setup(settings)
+        begin(whole, with_history=True)
 
     async def supervise() -> bool:
         supervisor = Supervisor(

@@ -6,13 +6,16 @@ What a process does not need it does not import: that halves the time until it i
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import uvloop
 
 from ops.process import raise_open_files
 from ops.settings import Settings
+from streams.domain.errors import NotOurs
 
 FAUST_READS = ("F_", "FAUST_", "NO_CYTHON")
 """How the names begin of the variables that Faust reads when it is imported."""
@@ -23,7 +26,8 @@ def run_api(settings: Settings) -> None:
     from ops.api_process import serve_api  # noqa: PLC0415  # Faust is no part of it
 
     raise_open_files()
-    uvloop.run(serve_api(settings))
+    with _told():
+        uvloop.run(serve_api(settings))
 
 
 def run_worker(settings: Settings, stages: Sequence[str]) -> None:
@@ -33,7 +37,18 @@ def run_worker(settings: Settings, stages: Sequence[str]) -> None:
 
     raise_open_files()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the thread of Kafka's client too
-    uvloop.run(work(settings, stages))
+    with _told():
+        uvloop.run(work(settings, stages))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """An engine that is not ours is an alarm, also where nobody sees how the process ends."""
+    try:
+        yield
+    except NotOurs as error:
+        logging.getLogger("keshikomi").critical("%s", error)
+        raise
 
 
 def _deafen() -> None:

@@ -29,14 +29,15 @@ from connectors.sealing import Sealer
 from connectors.targets import open_target
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
+from ops.belonging import ready_to_archive
 from ops.engines import (
     EmbeddedLog,
     Log,
     open_log,
     open_the_history,
     open_the_signals,
-    setup,
 )
+from ops.installation import begin
 from ops.process import fail_stop, make_sender, settle_memory, share_the_interpreter, stop_signal
 from ops.settings import BadSettings, Settings
 from ops.supervisor import report_ready
@@ -64,7 +65,7 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
     """Run the stages until a signal ends them; what is under way becomes durable first."""
     if list(stages) == [BATCHED_STAGE]:
         os.nice(HISTORY_NICENESS)
-    setup(settings)
+    installation = begin(settings)
     telemetry = Telemetry()
     async with AsyncExitStack() as ends:
         signals = open_the_signals(settings)
@@ -73,18 +74,18 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
         if BATCHED_STAGE in stages:
             history = open_the_history(settings)
             ends.push_async_callback(history.close)
+            outage = telemetry.record_outage
+            if not await ready_to_archive(history, installation, settings, outage):
+                return
         lanes = await _open_lanes(settings, telemetry, ends)
-        worker = Worker(
-            worker_parts(settings, stages, telemetry, lanes, history=history, signals=signals)
+        name = installation.installation_id
+        parts = worker_parts(
+            settings, stages, telemetry, lanes, name, history=history, signals=signals
         )
+        worker = Worker(parts)
         await worker.start()
         ends.push_async_callback(worker.stop)
-        log: Log
-        if settings.kafka is None:
-            log = EmbeddedLog(worker.log_file)
-        else:
-            log = open_log(settings)
-            ends.push_async_callback(log.close)
+        log = _open_log(settings, worker, ends)
         chores = [_show_gauges(worker, log, telemetry)]
         if history is not None:
             chores.append(_keep_history(history, settings))
@@ -95,6 +96,15 @@ async def work(settings: Settings, stages: Sequence[str]) -> None:
             share_the_interpreter()
             report_ready()
             await stop_signal()
+
+
+def _open_log(settings: Settings, worker: Worker, ends: AsyncExitStack) -> Log:
+    """The worker's own on a file, or another connection to Kafka."""
+    if settings.kafka is None:
+        return EmbeddedLog(worker.log_file)
+    log = open_log(settings)
+    ends.push_async_callback(log.close)
+    return log
 
 
 async def _open_lanes(settings: Settings, telemetry: Telemetry, ends: AsyncExitStack) -> MakeLanes:
@@ -135,6 +145,7 @@ def worker_parts(
     stages: Sequence[str],
     telemetry: Telemetry,
     lanes: MakeLanes,
+    installation: str = "",
     *,
     history: History | None,
     signals: Signals,
@@ -142,7 +153,9 @@ def worker_parts(
     """What the worker is made of."""
     return WorkerParts(
         driver=driver_of(settings, stages),
-        store=f"{STORE_SCHEME}://" if settings.kafka is None else url_of(settings.table_store),
+        store=f"{STORE_SCHEME}://"
+        if settings.kafka is None
+        else url_of(settings.table_store, installation),
         partitions=settings.partitions,
         data_dir=str(own_folder(settings, stages)),
         stages=stages,

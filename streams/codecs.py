@@ -19,6 +19,7 @@ from streams.happenings import (
     HistoryMessage,
     Quarantined,
 )
+from streams.installations import Installation
 from streams.messages import (
     DirectoryMessage,
     InvoiceMessage,
@@ -80,6 +81,9 @@ decode_directory_message: Callable[[bytes], DirectoryMessage] = _decoder(
 )
 decode_archived: Callable[[bytes], HistoryMessage | Quarantined] = _decoder(
     _tagged(HistoryMessage | Quarantined), Malformed
+)
+decode_installation: Callable[[bytes], Installation] = _decoder(
+    TypeAdapter(Installation), CorruptState
 )
 decode_reference_row: Callable[[bytes], ReferenceRow] = _decoder(
     TypeAdapter(ReferenceRow), CorruptState

@@ -24,6 +24,7 @@ from streams.domain.ids import (
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.domain.notice import Notice
 from streams.happenings import HistoryMessage, NoticeAccepted, Quarantined
+from streams.installations import Installed
 from streams.replays import Replays
 from streams.sequences import Sequences
 
@@ -173,7 +174,7 @@ class QuarantineRow:
     retried_at: datetime | None
 
 
-class History(Sequences, Replays, Acknowledgements, Protocol):
+class History(Sequences, Replays, Acknowledgements, Installed, Protocol):
     """Everything that happened, as rows; a projection of the log that can be rebuilt.
 
     Every write is idempotent: the same message again, or an older one, changes nothing.

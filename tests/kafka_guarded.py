@@ -182,6 +182,7 @@ def environment_of(connection: KafkaConnection) -> dict[str, str]:
     return {
         "KESHIKOMI_BROKER": SCHEME + ",".join(connection.servers),
         "KESHIKOMI_KAFKA_REPLICATION": "1",
+        "KESHIKOMI_HISTORY": "sqlite://DATA/history.db",
         "KESHIKOMI_KAFKA_TLS": str(connection.tls).lower(),
         "KESHIKOMI_KAFKA_CA_FILE": connection.ca_file or "",
         "KESHIKOMI_KAFKA_CERTIFICATE_FILE": connection.certificate_file or "",

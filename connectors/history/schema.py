@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from connectors.history.installations import INSTALLATION
 from connectors.history.schema_replays import REPLAYS
 from connectors.log.gate import Gate
 from streams.domain.errors import CorruptState, Unavailable
@@ -221,7 +222,7 @@ def _tallies() -> str:
     return "\n".join(statements)
 
 
-MIGRATIONS = (_TABLES + _tallies(), _SEQUENCES, REPLAYS, _ACKNOWLEDGEMENTS)
+MIGRATIONS = (_TABLES + _tallies(), _SEQUENCES, REPLAYS, _ACKNOWLEDGEMENTS, INSTALLATION)
 """Each brings a file to the schema of its number, from 1 on, and is never changed afterwards."""
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -13,6 +13,7 @@ from connectors.history import (
     counting,
     deliveries,
     feed,
+    installations,
     lists,
     lookups,
     replays,
@@ -39,6 +40,7 @@ from streams.domain.ids import (
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
+from streams.installations import Claim
 from streams.ports import (
     Archived,
     DeliveryRow,
@@ -285,6 +287,11 @@ class SqliteHistory:
         return await self._readers.read(
             partial(lookups.archived_to, topic=topic, partition=partition)
         )
+
+    async def installation(self, claim: Claim | None = None) -> str:
+        if claim is None:
+            return await self._readers.read(installations.installation)
+        return await self._writer.write(installations.claim, claim)
 
     async def counts(self, since: datetime | None = None) -> Counts:
         if since is None:

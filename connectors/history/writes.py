@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from connectors.history.acknowledgements import store_acknowledgements
+from connectors.history.installations import ARCHIVED
 from connectors.history.projecting import project
 from connectors.history.replay_writes import store_replays
 from connectors.history.rows import Row
@@ -53,13 +54,6 @@ _DELIVERIES = Insert(
         WHERE excluded.standing > standing OR excluded.started > started
             OR excluded.sequence > sequence""",
 )
-_ARCHIVED = Insert(
-    into="archived (topic, partition, next_offset, recorded_us)",
-    columns=4,
-    conflict="""(topic, partition) DO UPDATE SET
-        next_offset = excluded.next_offset, recorded_us = excluded.recorded_us
-        WHERE excluded.next_offset > next_offset""",
-)
 INVOICES_IF_NEW = Insert(into=_INVOICES.into, columns=7, conflict="(invoice_id) DO NOTHING")
 
 # What is said once stays as it was first said.
@@ -89,7 +83,7 @@ def store(connection: sqlite3.Connection, batches: Sequence[Sequence[Archived]])
     store_acknowledgements(connection, rows.unacknowledged, rows.acknowledgements)
     _QUARANTINE.run(connection, rows.quarantine)
     store_replays(connection, rows)
-    _ARCHIVED.run(connection, rows.archived)
+    ARCHIVED.run(connection, rows.archived)
     return [None] * len(batches)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it shi
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.reaching import farewell, reached
 from streams.domain.errors import Unavailable
+
+REWIND_SECONDS_MAX = 10.0
 
 
 @asynccontextmanager
@@ -73,3 +76,24 @@ async def read_positions(
     begins = await consumer.beginning_offsets(all_of_them)
     ends = await consumer.end_offsets(all_of_them)
     return Positions(begins=dict(begins), ends=dict(ends), taken=taken)
+
+
+async def rewind(
+    connection: KafkaConnection, group: str, offsets: Mapping[tuple[str, int], int]
+) -> None:
+    """Have a group without members read again from these offsets; raises `Unavailable`."""
+    options = (await reached(connection)).client_options()
+    consumer = AIOKafkaConsumer(**options, group_id=group, enable_auto_commit=False)
+    places = {TopicPartition(*place): offset for place, offset in offsets.items()}
+    try:
+        await consumer.start()
+        consumer.assign(list(places))
+        async with asyncio.timeout(REWIND_SECONDS_MAX):
+            await consumer.commit(places)
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise Unavailable(
+            f"{group} cannot be told to read again, which it can while no worker of it runs, or "
+            f"ran within the last seconds: {error!r}"
+        ) from error
+    finally:
+        await farewell(consumer.stop())

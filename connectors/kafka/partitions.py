@@ -22,8 +22,9 @@ class Partitions:
     A partition is ours (`in`) from the end of its loading until it is let go.
     """
 
-    def __init__(self, changelog: str, rows: Rows) -> None:
-        self._changelog, self._rows = changelog, rows
+    def __init__(self, changelog: str, rows: Rows, *, installation: str = "") -> None:
+        """Take the changelog's name, and the id of the installation that it is of."""
+        self._changelog, self._rows, self._installation = changelog, rows, installation
         self._marks: dict[int, Mark] = {}
         self.replayed = 0
         """How many records were read to bring partitions up to date."""
@@ -89,6 +90,8 @@ class Partitions:
         async with opened(client_options) as client:
             now = _now()
             changelog = await client.measure(self._changelog, wanted)
+            # A cluster may have its name from a file, and lose all else.
+            changelog.cluster = f"{changelog.cluster} {self._installation}".rstrip()
             await self._replay(
                 changelog, {number: self._start(number, changelog, now) for number in wanted}
             )

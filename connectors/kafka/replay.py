@@ -31,7 +31,7 @@ class Changelog:
     def __init__(self, consumer: AIOKafkaConsumer, cluster: str) -> None:
         self._consumer = consumer
         self.cluster = cluster
-        """The cluster's own name for itself, which never changes."""
+        """Which log it is of: the cluster's own name for itself, to begin with."""
         self.begins: dict[int, int] = {}
         self.ends: dict[int, int] = {}
         self._topic = ""

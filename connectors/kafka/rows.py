@@ -44,6 +44,7 @@ class Mark(NamedTuple):
     at: int
     """When that was so, in seconds of Unix time."""
     cluster: str
+    """Which log that was: Kafka's name for its cluster, and the installation's id."""
 
     def encode(self) -> bytes:
         """As it stands in RocksDB."""

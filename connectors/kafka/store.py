@@ -47,7 +47,8 @@ class Store(RecordStore):
         if self._opened is None:
             folder = Path(self.app.conf.datadir) / self.table_name
             rows = RocksRows(folder) if self.url.host == ON_DISK else MemoryRows()
-            self._opened = Partitions(self.changelog_name, rows)
+            installation = self.url.path.strip("/")
+            self._opened = Partitions(self.changelog_name, rows, installation=installation)
         return self._opened
 
     # -- writing
@@ -230,6 +231,6 @@ def register() -> None:
     STORES.aliases[SCHEME] = "connectors.kafka.store:Store"
 
 
-def url_of(kind: str) -> str:
-    """The store of a kind, `IN_MEMORY` or `ON_DISK`, as Faust wants it."""
-    return f"{SCHEME}://{kind}"
+def url_of(kind: str, installation: str = "") -> str:
+    """The store of a kind, `IN_MEMORY` or `ON_DISK`, for an installation, as Faust wants it."""
+    return f"{SCHEME}://{kind}/{installation}"

@@ -88,6 +88,17 @@ class Catalog:
             raise Conflict(message)
         return known
 
+    def rewind(self, group: str, topic: str, partition: int, offset: int) -> None:
+        """Have a group read again from an offset, which commits alone never do."""
+        partition_id = self.get(topic).partition_ids[partition]
+        with self._lock, self._gate.held(), self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "UPDATE positions SET next_offset = min(next_offset, ?)"
+                " WHERE group_name = ? AND partition_id = ?",
+                (offset, group, partition_id),
+            )
+
     def _write(
         self,
         name: str,

@@ -63,3 +63,15 @@ class CorruptState(KeshikomiError):
     """Bytes that we wrote ourselves cannot be read: our bug, never the caller's."""
 
     code = "corrupt_state"
+
+
+class Sealed(CorruptState):
+    """A secret of ours does not open: it was sealed under a master key that is not known here."""
+
+    code = "sealed"
+
+
+class NotOurs(KeshikomiError):
+    """An engine holds another installation's data, or lost ours; nothing may be written there."""
+
+    code = "not_ours"

@@ -8,8 +8,13 @@ from typing import Any
 
 from api.directory import Directory
 from connectors.log.tail import LogTail
+from streams.codecs import encode
+from streams.installations import KEY, Installation
+from streams.ports import Record
+from streams.topics import DIRECTORY
 from tests.api_harness import ADMIN_KEY, Api, a_world
 from tests.api_shop import a_notice_body, a_shop, open_shop
+from tests.builders import NOW
 from tests.conftest import Eventually
 
 
@@ -38,6 +43,17 @@ async def test_a_new_process_reads_everything_at_its_start(tmp_path: Path) -> No
             late.key = shop.key
             assert (await late.get("/v1/invoices")).status == 200
             assert (await late.notice(shop.account, a_notice_body())).status == 202
+
+
+async def test_the_record_of_the_installation_is_nobodys_row(tmp_path: Path) -> None:
+    made = Installation(installation_id="ins_1", sealed="s1.0.x", made_at=NOW)
+    record = Record(topic=DIRECTORY.name, key=KEY, value=encode(made))
+    async with a_shop(tmp_path) as shop:
+        await shop.world.log.append([record])
+        assert (await shop.api.post("/v1/endpoints", {"url": "https://a.example/"})).status == 201
+        async with shop.world.api() as late:
+            late.key = shop.key
+            assert len((await late.get("/v1/endpoints")).json["data"]) == 1
 
 
 async def test_after_a_start_intake_needs_only_the_log(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_check_of_a_new_place_finds_no_fault_and_leaves_nothing(
     assert main(["check", "--json"]) == 0
 
     findings = orjson.loads(capsys.readouterr().out)
-    assert [finding["is_fault"] for finding in findings] == [False] * 9
+    assert [finding["is_fault"] for finding in findings] == [False] * 10
     assert not data.exists()
 
 

@@ -17,6 +17,7 @@ from ops.settings import Settings
 from streams.clock import system_clock
 from tests.builders import a_notice
 from tests.history_engines import archived
+from tests.installations import append, commit, records_of_history
 from tests.message_builders import a_notice_accepted, an_invoice_changed
 
 Output = pytest.CaptureFixture[str]
@@ -29,12 +30,16 @@ async def data(tmp_path: Path) -> Path:
     await asyncio.to_thread(main, ["setup", "--data", str(data)])
     now = system_clock()
     today, old = a_notice(name="today"), a_notice(name="old")
-    history = open_history(Settings(data=data).history)
+    settings = Settings(data=data)
+    append(settings, *records_of_history(3))
+    partition = await commit(settings, 3)
+    history = open_history(settings.history)
     await history.store(
         archived(
             a_notice_accepted(notice=old, received_at=now - timedelta(days=9)),
             a_notice_accepted(notice=today, received_at=now),
             an_invoice_changed(notice=today, at=now),
+            partition=partition,
         )
     )
     await history.close()

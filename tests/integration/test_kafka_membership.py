@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from base64 import b64encode
 from functools import partial
 from pathlib import Path
 from signal import Signals
@@ -14,14 +15,18 @@ from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.transport import SESSION_SECONDS
 from ops.process import EXIT_FAIL_STOP
+from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from streams.topics import HISTORY
 from tests.integration.kafka_workers import StageWorker, end_all, members, start_worker
 from tests.integration.product_world import pause, until
 from tests.log_helpers import a_record
+from tests.real_engines import fresh_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
+MASTER_KEY = b64encode(b"m" * 32).decode()
+"""Of all machines here, since they are one installation's."""
 SHARED_SECONDS_MAX = 10.0
 END_SECONDS_MAX = 8.0
 """Before `KESHIKOMI_SHUTDOWN_SECONDS`, after which a supervisor would kill it."""
@@ -32,6 +37,8 @@ def settings(kafka: KafkaServer, **more: str) -> dict[str, str]:
         **os.environ,
         "KESHIKOMI_BROKER": kafka.url,
         "KESHIKOMI_KAFKA_REPLICATION": "1",
+        "KESHIKOMI_HISTORY": "sqlite://DATA/history.db",
+        "KESHIKOMI_MASTER_KEY": MASTER_KEY,
         **more,
     }
 
@@ -87,30 +94,60 @@ async def test_a_worker_that_was_frozen_ends_and_the_other_has_its_partitions(
 
 
 async def test_archivers_that_cannot_write_share_and_end_and_leave_what_is_not_written(
-    tmp_path: Path, broker: KafkaServer
+    tmp_path: Path, broker: KafkaServer, cassandra_server: CassandraServer
 ) -> None:
-    away = settings(broker, KESHIKOMI_HISTORY="cassandra://127.0.0.1:1/away")
+    url = f"cassandra://{cassandra_server.address}/{fresh_name('away')}"
+    environment = settings(broker, KESHIKOMI_HISTORY=url)
     workers: list[StageWorker] = []
 
-    async def tries_to_write() -> bool:
-        return "history_unavailable" in workers[-1].log()
+    async def cannot_write() -> bool:
+        return all("history_unavailable" in worker.log() for worker in workers)
 
     try:
         for name in ("one", "two"):
-            workers.append(await start_worker("archiving", name, tmp_path / "data", away))
+            workers.append(await start_worker("archiving", name, tmp_path / "data", environment))
             await workers[-1].wait_ready()
-            await append_history(broker)
-            await until(tries_to_write)
-            names = [name] if name == "one" else ["one", "two"]
-            await until(partial(has_members, broker, "archiving", *names), SHARED_SECONDS_MAX)
-        for worker in workers:
-            worker.send(Signals.SIGTERM)
+        await until(partial(has_members, broker, "archiving", "one", "two"))
+        cassandra_server.freeze()
+        await append_history(broker)
+        await until(cannot_write)
+        workers[0].send(Signals.SIGKILL)
+        await until(partial(has_members, broker, "archiving", "two"), SHARED_SECONDS_MAX)
+        workers[1].send(Signals.SIGTERM)
         async with asyncio.timeout(END_SECONDS_MAX):
-            assert [await worker.process.wait() for worker in workers] == [0, 0]
+            assert await workers[1].process.wait() == 0
 
         assert await committed(broker) == set()
     finally:
+        cassandra_server.thaw()
         await end_all(workers)
+        await asyncio.to_thread(cassandra_server.wait_usable)
+
+
+async def test_an_archiver_whose_history_is_away_at_its_start_waits_and_ends_when_told(
+    tmp_path: Path, broker: KafkaServer
+) -> None:
+    away = settings(broker, KESHIKOMI_HISTORY="cassandra://127.0.0.1:1/away")
+    await start_once("resolving", tmp_path / "data", settings(broker))
+    worker = await start_worker("archiving", "waits", tmp_path / "data", away)
+    try:
+        await worker.wait_ready()
+        assert "history_unavailable" in worker.log()
+        worker.send(Signals.SIGTERM)
+        async with asyncio.timeout(END_SECONDS_MAX):
+            assert await worker.process.wait() == 0
+        assert "waits" not in " ".join(await members(broker, "archiving"))
+    finally:
+        await end_all([worker])
+
+
+async def start_once(stage: str, data: Path, environment: dict[str, str]) -> None:
+    """A first start, which looks at history: of an empty log nobody knows whose it is."""
+    worker = await start_worker(stage, "once", data, environment)
+    try:
+        await worker.wait_ready()
+    finally:
+        await end_all([worker])
 
 
 def critical(worker: StageWorker) -> list[str]:

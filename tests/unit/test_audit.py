@@ -32,7 +32,14 @@ def test_figures_that_add_up_hold() -> None:
     assert [law.sentence for law in report.laws] == [
         "accepted 10 = matched 7 + unmatched 2 + quarantined 1",
         "notified 9 = delivered 5 + pending 3 + failed 1",
+        "all that was committed is stored, and by this log",
     ]
+
+
+def test_a_history_that_is_not_the_logs_is_a_difference_however_well_it_adds_up() -> None:
+    report = judge(WHOLE, NO_LAG, still=True, strangeness=["one thing", "another"])
+
+    assert report.differences == ("one thing; another",)
 
 
 def test_what_was_superseded_is_told_and_not_missing() -> None:

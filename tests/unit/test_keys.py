@@ -13,7 +13,11 @@ BROKERS = ["kafka://broker-1.example:9092", "sqlitelog://{data}/log.db"]
 
 
 def settings_of(data: Path, broker: str, **more: str) -> Settings:
-    given = {"KESHIKOMI_DATA": str(data), "KESHIKOMI_BROKER": broker.format(data=data)}
+    given = {
+        "KESHIKOMI_DATA": str(data),
+        "KESHIKOMI_BROKER": broker.format(data=data),
+        "KESHIKOMI_HISTORY": "sqlite://DATA/history.db",
+    }
     return read({**given, **more}, {})
 
 

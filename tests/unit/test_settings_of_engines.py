@@ -9,12 +9,17 @@ import pytest
 from ops.settings import BadSettings, read
 from tests.unit.test_settings import faults_of
 
+NAMED = {"KESHIKOMI_HISTORY": "sqlite:///var/lib/history.db"}
+
 
 def test_tables_on_rocksdb_are_for_workers_on_kafka() -> None:
     (fault,) = faults_of({"KESHIKOMI_TABLE_STORE": "rocksdb"})
     assert fault.startswith("KESHIKOMI_TABLE_STORE: rocksdb is for workers on Kafka; the embedded")
 
-    on_kafka = {"KESHIKOMI_TABLE_STORE": "rocksdb", "KESHIKOMI_BROKER": "kafka://127.0.0.1:9092"}
+    on_kafka = NAMED | {
+        "KESHIKOMI_TABLE_STORE": "rocksdb",
+        "KESHIKOMI_BROKER": "kafka://127.0.0.1:9092",
+    }
     assert read(on_kafka, {}).table_store == "rocksdb"
 
 
@@ -37,6 +42,7 @@ def test_kafka_takes_all_that_a_connection_needs_from_the_environment(tmp_path: 
     key.touch()
     settings = read(
         {
+            **NAMED,
             "KESHIKOMI_BROKER": "kafka://one:9092,two",
             "KESHIKOMI_KAFKA_TLS": "true",
             "KESHIKOMI_KAFKA_USERNAME": "worker",
@@ -50,7 +56,7 @@ def test_kafka_takes_all_that_a_connection_needs_from_the_environment(tmp_path: 
     assert (settings.kafka.tls, settings.kafka.username) == (True, "worker")
     assert "hunter2" not in repr(settings) + repr(settings.kafka)
     halves = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_KEY_FILE": str(key)}
-    halves["KESHIKOMI_BROKER"] = "kafka://one"
+    halves |= NAMED | {"KESHIKOMI_BROKER": "kafka://one"}
     assert faults_of(halves) == (
         "KESHIKOMI_KAFKA_CERTIFICATE_FILE: goes with KESHIKOMI_KAFKA_KEY_FILE",
         "KESHIKOMI_KAFKA_USERNAME: goes with KESHIKOMI_KAFKA_PASSWORD",
@@ -61,7 +67,7 @@ def test_no_password_goes_to_kafka_in_the_clear(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     authority.touch()
     user = {"KESHIKOMI_KAFKA_USERNAME": "worker", "KESHIKOMI_KAFKA_PASSWORD": "hunter2"}
-    user["KESHIKOMI_BROKER"] = "kafka://one"
+    user |= NAMED | {"KESHIKOMI_BROKER": "kafka://one"}
     files = {"KESHIKOMI_KAFKA_CA_FILE": str(authority)}
     plain = {"KESHIKOMI_KAFKA_MECHANISM": "PLAIN"}
 
@@ -85,7 +91,7 @@ def test_what_is_said_of_kafka_where_there_is_none_is_a_fault() -> None:
         "out"
         for name in said
     )
-    assert read(said | {"KESHIKOMI_BROKER": "kafka://one"}, {}).kafka is not None
+    assert read(said | NAMED | {"KESHIKOMI_BROKER": "kafka://one"}, {}).kafka is not None
     # Whether there is to be a Kafka is not known as long as the URL cannot be read.
     (fault,) = faults_of(said | {"KESHIKOMI_BROKER": "kafka//one"})
     assert fault.startswith("KESHIKOMI_BROKER: ")
@@ -122,7 +128,7 @@ def test_a_password_in_kafkas_url_is_told_where_it_belongs(password: str) -> Non
 
 
 def test_a_broker_may_have_an_address_of_ipv6() -> None:
-    settings = read({"KESHIKOMI_BROKER": "kafka://[::1]:9094,[fe80::1]"}, {})
+    settings = read({"KESHIKOMI_BROKER": "kafka://[::1]:9094,[fe80::1]", **NAMED}, {})
 
     assert settings.kafka is not None
     assert settings.kafka.servers == ("[::1]:9094", "[fe80::1]:9092")

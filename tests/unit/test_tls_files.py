@@ -16,7 +16,11 @@ from ops.settings import BadSettings, Settings, read
 from streams.domain.errors import Unavailable
 from tests.history_engines import an_open_history
 
-TLS = {"KESHIKOMI_BROKER": "kafka://127.0.0.1:1", "KESHIKOMI_KAFKA_TLS": "true"}
+TLS = {
+    "KESHIKOMI_BROKER": "kafka://127.0.0.1:1",
+    "KESHIKOMI_KAFKA_TLS": "true",
+    "KESHIKOMI_HISTORY": "sqlite://DATA/history.db",
+}
 ABSENT = "cannot be read: No such file or directory; name a file in PEM that this user may read"
 CASSANDRA = "cassandra://user:hunter2@127.0.0.1:1/history?tls=true&ca="
 

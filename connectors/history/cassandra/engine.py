@@ -15,6 +15,7 @@ from connectors.history.cassandra import (
     counting,
     deliveries,
     feed,
+    installations,
     invoices,
     lookups,
     notices,
@@ -47,6 +48,7 @@ from streams.domain.ids import (
 )
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
+from streams.installations import Claim
 from streams.ports import (
     Archived,
     DeliveryRow,
@@ -259,6 +261,9 @@ class CassandraHistory:
 
     async def archived_to(self, topic: str, partition: int) -> tuple[int, datetime | None]:
         return await lookups.archived_to(self._session, topic, partition)
+
+    async def installation(self, claim: Claim | None = None) -> str:
+        return await installations.installation(self._session, claim)
 
     async def counts(self, since: datetime | None = None) -> Counts:
         return await counting.counts(self._session, micros(since) if since is not None else None)

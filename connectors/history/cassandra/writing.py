@@ -15,6 +15,7 @@ from connectors.history.cassandra.acknowledgements import (
 from connectors.history.cassandra.feed import feed_writes
 from connectors.history.cassandra.grouping import by_partition
 from connectors.history.cassandra.known import Delivery, standings
+from connectors.history.cassandra.lookups import archived_write
 from connectors.history.cassandra.replays import replay_removals, replay_writes
 from connectors.history.cassandra.sequences import sequence_writes
 from connectors.history.cassandra.session import Request, Session
@@ -79,10 +80,6 @@ _INVOICE_BY_DAY = (
 )
 _STRETCH = "INSERT INTO stretches (owner, list, stretch) VALUES (?, ?, ?) USING TIMESTAMP 0"
 _FEED_END = "INSERT INTO feed_ends (merchant_id, position) VALUES (?, ?) USING TIMESTAMP ?"
-_ARCHIVED = (
-    "INSERT INTO archived (topic, partition, next_offset, recorded_us) VALUES (?, ?, ?, ?)"
-    " USING TIMESTAMP ?"
-)
 
 
 class Stretches:
@@ -123,7 +120,7 @@ async def store(session: Session, stretches: Stretches, batch: Sequence[Archived
     stretches.written(wanted)
     await session.many(removal for _, rows in each for removal in replay_removals(rows))
     await session.many(_ends(events))
-    await session.many((_ARCHIVED, (*row, row[2])) for row in project_archived(batch))
+    await session.many(archived_write(row) for row in project_archived(batch))
 
 
 def project_archived(batch: Sequence[Archived]) -> list[Row]:

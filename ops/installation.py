@@ -1,0 +1,258 @@
+"""The installation: whether log, history and master key belong together, asked at every start.
+
+One record of the directory says which installation a log is of, and is sealed under its master key.
+History has the same id in a row of its own. A log without the record, or a history without the row,
+gets it where nothing speaks against it; whatever contradicts ends the process before it has written
+anything (ops/decisions/0015).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from connectors.history.opening import CASSANDRA
+from connectors.kafka.admin import has_topics
+from connectors.log.sqlitelog import SqliteLog
+from connectors.sealing import Sealer
+from ops.belonging import (
+    looked_at,
+    must_be_ours,
+    must_be_unused,
+    name_of,
+    strangeness,
+    take_history,
+)
+from ops.engines import Log, open_log, open_the_history, setup
+from ops.keys import must_not_lack_master_key, with_known_keys
+from ops.settings import Settings
+from streams.clock import system_clock
+from streams.codecs import decode_directory_message, decode_installation, encode
+from streams.domain.errors import CorruptState, NotOurs, Sealed, Unavailable
+from streams.installations import KEY, Installation
+from streams.messages import AccountSet
+from streams.ports import Fetched, Record, Tail
+from streams.topics import DIRECTORY
+
+PLAIN = b"keshikomi"
+FETCH_MAX = 1_000
+ACCOUNTS_MAX = 100
+"""So many accounts, the newest ones, are tried where there is no canary yet."""
+
+logger = logging.getLogger("keshikomi")
+
+
+# --- the log's side
+
+
+@dataclass(slots=True)
+class Directory:
+    """What the directory says of the installation that the log is of."""
+
+    end: int = 0
+    records: list[Installation] = field(default_factory=list)
+    accounts: deque[bytes] = field(default_factory=lambda: deque(maxlen=ACCOUNTS_MAX))
+    """Secrets that were sealed before there was a canary, if any."""
+
+    @property
+    def installation(self) -> Installation | None:
+        """The first that was written, as it was sealed last."""
+        same = [each for each in self.records if each.installation_id == self._first]
+        return same[-1] if same else None
+
+    @property
+    def _first(self) -> str:
+        return self.records[0].installation_id if self.records else ""
+
+    def take(self, fetched: Fetched) -> None:
+        """Take in the next record."""
+        if fetched.value is None:
+            return
+        if fetched.key == KEY:
+            self.records.append(decode_installation(fetched.value))
+        elif b'"sealed_config"' in fetched.value:
+            self.accounts.append(fetched.value)
+
+
+async def read_directory(tail: Tail) -> Directory:
+    """Read all of it, which the API does as well at each start; raises `Unavailable`."""
+    found = Directory(end=await tail.end(DIRECTORY.name, 0))
+    offset = 0
+    while offset < found.end:
+        fetched = await tail.fetch(DIRECTORY.name, 0, offset, FETCH_MAX)
+        if not fetched:
+            break
+        for each in fetched:
+            found.take(each)
+        offset = fetched[-1].place.offset + 1
+    return found
+
+
+def must_open(found: Directory, settings: Settings) -> None:
+    """Raise `NotOurs` unless this machine has the key that secrets of this log are sealed under."""
+    canary = found.installation
+    tries = [_canary(canary)] if canary else [_account(row) for row in found.accounts]
+    for sealed, owner in tries if settings.master_keys else ():
+        with suppress(Sealed):
+            Sealer(settings.master_keys).unseal(sealed, owner)
+            return
+    if tries:
+        raise NotOurs(
+            f"the secrets in {settings.broker} are sealed under another master key than the one "
+            f"here: set KESHIKOMI_MASTER_KEY to the key of the installation's other machines, or "
+            f"copy their master.key to {settings.master_key_path}"
+        )
+
+
+def _canary(installation: Installation) -> tuple[str, str]:
+    return installation.sealed, installation.installation_id
+
+
+def _account(row: bytes) -> tuple[str, str]:
+    message = decode_directory_message(row)
+    if not isinstance(message, AccountSet):
+        raise CorruptState("the directory: a sealed configuration is no account's")
+    return message.sealed_config, message.account_id
+
+
+async def found_or_made(log: Log, settings: Settings) -> Installation:
+    """The log's installation; its record is made, or sealed under the newest key, if need be.
+
+    Several processes may make one at once. The first record holds, and whoever finds another one
+    behind it writes it again: compaction keeps the last.
+    """
+    sealer = Sealer(settings.master_keys)
+    found = await read_directory(log.tail)
+    must_open(found, settings)
+    if found.installation is None:
+        await _write(log, f"ins_{uuid4().hex}", sealer)
+        found = await read_directory(log.tail)
+    installation = found.installation
+    assert installation is not None, "it was written just now"
+    is_last = found.records[-1].installation_id == installation.installation_id
+    if is_last and sealer.seals_so(installation.sealed):
+        return installation
+    return await _write(log, installation.installation_id, sealer)
+
+
+async def _write(log: Log, installation_id: str, sealer: Sealer) -> Installation:
+    made = Installation(
+        installation_id=installation_id,
+        sealed=sealer.seal(PLAIN, installation_id),
+        made_at=system_clock(),
+    )
+    await log.appender.append([Record(topic=DIRECTORY.name, key=KEY, value=encode(made))])
+    return made
+
+
+async def has_directory(settings: Settings) -> bool:
+    """Whether the log has the topic at all; nothing is made by asking."""
+    if settings.kafka is not None:
+        return await has_topics(settings.kafka, [DIRECTORY.name])
+    if not settings.log_path.exists():
+        return False
+    log = SqliteLog(settings.log_path, on_failure=None)
+    try:
+        return log.catalog.find(DIRECTORY.name) is not None
+    finally:
+        log.close()
+
+
+async def look(settings: Settings) -> str:
+    """What is known of the installation, in a sentence; nothing is made.
+
+    Raises `NotOurs`, `BadSettings` for keys that cannot be read, and what the engines raise.
+    """
+    if not await has_directory(settings):
+        async with looked_at(settings) as history:
+            await must_be_unused(history, settings)
+        return "the first start makes the installation's record"
+    log = open_log(settings)
+    try:
+        found = await read_directory(log.tail)
+        must_not_lack_master_key(settings)
+        must_open(found, with_known_keys(settings))
+        async with looked_at(settings) as history:
+            strange = await strangeness(history, log, found.installation) if history else []
+    finally:
+        await log.close()
+    if strange:
+        raise NotOurs(f"{name_of(settings)} is not as the log knows it: {'; '.join(strange)}")
+    if found.installation is None:
+        return "the next start makes the installation's record"
+    return f"log, history and key are those of {found.installation.installation_id}"
+
+
+# --- what each start does first
+
+
+def begin(
+    settings: Settings,
+    *,
+    with_history: bool = False,
+    takes_history: bool = False,
+    exactly: bool = False,
+    say: Callable[[str], object] = logger.info,
+) -> Installation:
+    """Make the topics, and see that the log and the key, and the history, are one installation's.
+
+    Blocks, also where a loop runs. Raises `NotOurs`, and what the engines raise; a history that is
+    away is looked at later, by those who use it, unless the log is new.
+    """
+    work = _begin(
+        settings, with_history=with_history, takes_history=takes_history, exactly=exactly, say=say
+    )
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+async def _begin(
+    settings: Settings,
+    *,
+    with_history: bool,
+    takes_history: bool,
+    exactly: bool,
+    say: Callable[[str], object],
+) -> Installation:
+    if not await has_directory(settings):
+        await _history_must_be_new(settings)
+    setup(settings, exactly=exactly, say=say)
+    log = open_log(settings)
+    try:
+        if not await log.tail.end(DIRECTORY.name, 0):
+            await _history_must_be_new(settings)
+        installation = await found_or_made(log, settings)
+        if takes_history:
+            for sentence in await take_history(log, installation, settings):
+                say(f"the history is taken: {sentence}")
+        if with_history:
+            await _look_at_history(log, installation, settings)
+    finally:
+        await log.close()
+    return installation
+
+
+async def _history_must_be_new(settings: Settings) -> None:
+    if not settings.history.startswith(CASSANDRA) and not settings.history_path.exists():
+        return
+    history = open_the_history(settings)
+    try:
+        await must_be_unused(history, settings)
+    finally:
+        await history.close()
+
+
+async def _look_at_history(log: Log, installation: Installation, settings: Settings) -> None:
+    history = open_the_history(settings)
+    try:
+        await must_be_ours(history, log, installation, settings)
+    except Unavailable as error:
+        logger.warning("whose history it is will be seen when it answers: %s", error)
+    finally:
+        await history.close()
