@@ -43,7 +43,7 @@ class Archiver:
         self.app.agent(source, name="hanging")(self.hang)
 
     async def hang(self, stream: Any) -> None:
-        async for events in stream.take_events(2, within=0.01):
+        async for events in stream.take_events(2, within=30):
             self.begun += [event.value for event in events]
             await self.may_end.wait()
 
