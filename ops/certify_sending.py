@@ -14,14 +14,10 @@ from yarl import URL
 
 from connectors.address_guard import GuardedResolver, guarded_socket
 from connectors.dns import Resolver
-from connectors.webhooks import (
-    ANSWER_BYTES_MAX,
-    ANSWER_SECONDS_MAX,
-    CONNECT_SECONDS,
-    HEADERS,
-    TOTAL_SECONDS,
-    name_failure,
-)
+from connectors.exchanging import ANSWER_BYTES_MAX
+from connectors.failures import name_failure
+from connectors.requesting import HEADERS
+from connectors.webhooks import ANSWER_SECONDS_MAX, CONNECT_SECONDS, TOTAL_SECONDS
 from streams.clock import monotonic_seconds
 
 PIECES = 5

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from connectors.answering import KEPT_BYTES_MAX
-from connectors.webhooks import ANSWER_BYTES_MAX
+from connectors.exchanging import ANSWER_BYTES_MAX
 from streams.clock import system_clock
 from tests.functional.test_delivery_sender import (
     attempt_at,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from connectors.webhooks import ANSWER_BYTES_MAX
+from connectors.exchanging import ANSWER_BYTES_MAX
 from streams.domain.signing import Signing, SigningKey
 from tests.functional.test_delivery_sender import (
     SECRET,

@@ -11,11 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.address_guard import AddressNotAllowed
-from connectors.webhooks import (
-    ERRNO_WORDS,
-    name_failure,
-    parse_retry_after,
-)
+from connectors.failures import ERRNO_WORDS, name_failure
+from connectors.webhooks import parse_retry_after
 from streams.domain.delivery import RETRY_AFTER_SECONDS_MAX
 
 NOW = datetime(2026, 11, 24, 1, 15, 3, 500_000, tzinfo=UTC)
