@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from datetime import datetime
 
-from agents.step import record
+from agents.step import Envelope, record
 from streams.domain.delivery import STOPPED_AS, Attempt, Endpoint, EndpointStatus
 from streams.domain.health import StatusReason, Turn
 from streams.domain.ids import EndpointId, MerchantId, notification_id
 from streams.domain.notification import Notification, NotificationType
-from streams.domain.sequence import Source
 from streams.messages import HealthSet, Notified, health_key
 from streams.payloads import endpoint_data, webhook_body
 from streams.ports import Record
@@ -52,7 +51,7 @@ class EndpointLife:
         self._rows[merchant_id.encode()] = self._others(merchant_id, endpoint_id)
 
     def heard(
-        self, merchant_id: MerchantId, endpoint_id: EndpointId, attempt: Attempt, origin: Source
+        self, merchant_id: MerchantId, endpoint_id: EndpointId, attempt: Attempt, envelope: Envelope
     ) -> tuple[Endpoint | None, tuple[Record, ...]]:
         """The endpoint if the attempt changed what is known of it, and what is to be said of it.
 
@@ -62,8 +61,8 @@ class EndpointLife:
         if known is None:
             return None, ()
         endpoint = known.heard(attempt)
-        records = _said(endpoint, attempt.at, origin)
-        if endpoint == known:
+        records = _said(endpoint, attempt.at, envelope)
+        if endpoint is known or endpoint == known:
             return None, records
         self._put(endpoint)
         return endpoint, records
@@ -76,7 +75,7 @@ class EndpointLife:
         self._rows[endpoint.merchant_id.encode()] = (*others, endpoint)
 
 
-def _said(endpoint: Endpoint, at: datetime, origin: Source) -> tuple[Record, ...]:
+def _said(endpoint: Endpoint, at: datetime, envelope: Envelope) -> tuple[Record, ...]:
     turn = endpoint.health.turn_at(at)
     if turn is None:
         return ()
@@ -87,7 +86,7 @@ def _said(endpoint: Endpoint, at: datetime, origin: Source) -> tuple[Record, ...
         return (known,)
     told = (_notification(endpoint, turn, at),)
     notified = Notified(
-        merchant_id=merchant_id, notifications=told, about=endpoint_id, source=origin
+        merchant_id=merchant_id, notifications=told, about=endpoint_id, source=envelope.origin
     )
     return (known, record(NOTIFICATIONS, merchant_id, notified))
 

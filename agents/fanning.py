@@ -99,9 +99,7 @@ def _numbered(
     for one in message.notifications:
         if one.notification_id not in there and wants(endpoint.types, one.type):
             last += 1
-            delivery = _delivery(one, endpoint, envelope)
-            body = numbered_body(one.body, last, last_id)
-            made.append(replace(delivery, sequence=last, previous_id=last_id, body=body))
+            made.append(_delivery(one, endpoint, envelope, sequence=last, previous_id=last_id))
             last_id = one.notification_id
     return made
 
@@ -131,15 +129,24 @@ def _key(endpoint: Endpoint, one: Notification | Told) -> str:
     return delivery_key(endpoint.endpoint_id, one.at, made)
 
 
-def _delivery(one: Notification, endpoint: Endpoint, envelope: Envelope) -> Delivery:
+def _delivery(
+    one: Notification,
+    endpoint: Endpoint,
+    envelope: Envelope,
+    *,
+    sequence: int = 0,
+    previous_id: NotificationId | None = None,
+) -> Delivery:
     return Delivery(
         delivery_id=delivery_id(one.notification_id, endpoint.endpoint_id),
         endpoint_id=endpoint.endpoint_id,
         merchant_id=endpoint.merchant_id,
         notification_id=one.notification_id,
         notification_type=one.type,
-        body=one.body,
+        body=numbered_body(one.body, sequence, previous_id) if sequence else one.body,
         created_at=one.at,  # as a replay finds it, unlike the time of this record
         due_at=envelope.now,
         traceparent=envelope.traceparent,
+        sequence=sequence,
+        previous_id=previous_id,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from streams.ports import Record
 
@@ -11,6 +12,7 @@ GATHER_SECONDS = 0.01
 """The outcome of an attempt is in no hurry: the merchant has been told already."""
 
 Append = Callable[[Sequence[Record]], Awaitable[object]]
+Waiting = list[asyncio.Future[None]]
 
 
 class Gathering:
@@ -20,17 +22,35 @@ class Gathering:
         self._append = append
         self._seconds = seconds
         self._records: list[Record] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._waiting: Waiting = []
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def append(self, record: Record) -> None:
         """Return when the record is durable; raises what the log raises, to all who wait."""
+        # A future of its own: one caller that gives up must not take the others' records with it.
+        durable = asyncio.get_running_loop().create_future()
         self._records.append(record)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send())
-        # One caller that gives up must not take the others' records with it.
-        await asyncio.shield(self._sending)
+        self._waiting.append(durable)
+        if len(self._waiting) == 1:
+            sending = asyncio.create_task(self._send())
+            self._sending.add(sending)
+            sending.add_done_callback(partial(self._sent, self._waiting))
+        await durable
 
     async def _send(self) -> None:
         await asyncio.sleep(self._seconds)
-        records, self._records, self._sending = self._records, [], None
+        records, self._records, self._waiting = self._records, [], []
         await self._append(records)
+
+    def _sent(self, waiting: Waiting, sending: asyncio.Task[None]) -> None:
+        self._sending.discard(sending)
+        error = None if sending.cancelled() else sending.exception()
+        for durable in waiting:
+            if durable.done():
+                continue
+            if sending.cancelled():
+                durable.cancel()
+            elif error is not None:
+                durable.set_exception(error)
+            else:
+                durable.set_result(None)

@@ -98,8 +98,10 @@ class _Notifier:
         # A row that the log does not take is taken back with all others: nothing is sent of them.
         for delivery in offered:
             self._lanes.offer(delivery)
-        dropped = tuple(drop(row, envelope.now, DropReason.SUPERSEDED) for row in superseded)
         result = _started(message.merchant_id, started, "notified")
+        if not superseded and message.about is None:
+            return result
+        dropped = (drop(row, envelope.now, DropReason.SUPERSEDED) for row in superseded)
         records = (
             *result.records,
             *(record(NOTIFICATIONS, message.merchant_id, one) for one in dropped),
@@ -226,7 +228,7 @@ class _Notifier:
         if endpoint_id is None or (row is None and message.attempt.status_code == GONE):
             return ()
         changed, records = self._endpoints.heard(
-            message.merchant_id, endpoint_id, message.attempt, envelope.origin
+            message.merchant_id, endpoint_id, message.attempt, envelope
         )
         if changed is not None:
             self._lanes.set_endpoint(changed)

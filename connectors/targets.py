@@ -12,6 +12,8 @@ from streams.domain.delivery import Endpoint, Target
 from streams.domain.ids import EndpointId
 from streams.domain.signing import Signing, SigningKey, SigningSecret
 
+OPENED_MAX = 4_096
+
 
 def new_secret(
     sealer: Sealer,
@@ -59,6 +61,29 @@ def open_target(sealer: Sealer, endpoint: Endpoint, now: datetime) -> Target:
         headers=open_headers(sealer, endpoint),
         timeout_seconds=endpoint.timeout_seconds,
     )
+
+
+class Targets:
+    """Endpoints that were opened lately, so that not every attempt does it again."""
+
+    def __init__(self, sealer: Sealer, *, endpoints_max: int = OPENED_MAX) -> None:
+        self._sealer, self._endpoints_max = sealer, endpoints_max
+        self._opened: dict[EndpointId, tuple[Endpoint, datetime | None, Target]] = {}
+
+    def open(self, endpoint: Endpoint, now: datetime) -> Target:
+        """What `open_target` says; as long as the endpoint is the same and its secrets are good."""
+        known, until, target = self._opened.get(endpoint.endpoint_id, _NOTHING)
+        if known is endpoint and target is not None and (until is None or now < until):
+            return target
+        opened = open_target(self._sealer, endpoint, now)
+        if len(self._opened) >= self._endpoints_max:
+            self._opened.clear()
+        ends = (secret.until for secret in endpoint.secrets_at(now) if secret.until is not None)
+        self._opened[endpoint.endpoint_id] = endpoint, min(ends, default=None), opened
+        return opened
+
+
+_NOTHING = (None, None, None)
 
 
 def _owner_of_headers(endpoint_id: EndpointId) -> str:

@@ -26,7 +26,7 @@ from connectors.kafka.transport import worker_options
 from connectors.log.transport import STORE_SCHEME
 from connectors.log.transport import register as register_embedded
 from connectors.sealing import Sealer
-from connectors.targets import open_target
+from connectors.targets import Targets
 from connectors.webhooks import WebhookSender
 from ops.audit import lag_by_stage
 from ops.belonging import ready_to_archive
@@ -123,12 +123,12 @@ def make_lanes(
     settings: Settings, telemetry: Telemetry, sender: WebhookSender, standings: Standings
 ) -> MakeLanes:
     """How to make the delivery lanes once it is known how attempts are published."""
-    sealer = Sealer(settings.master_keys)
+    targets = Targets(Sealer(settings.master_keys))
 
     def make(publish: Publish, pending: Pending) -> DeliveryLanes:
         outside = Outside(
             send=sender.send,
-            open_target=lambda endpoint: open_target(sealer, endpoint, system_clock()),
+            open_target=lambda endpoint: targets.open(endpoint, system_clock()),
             publish=publish,
             fraction=random.random,
             observe=telemetry.observe_attempt,

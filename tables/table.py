@@ -19,23 +19,48 @@ ROWS_PER_PIECE = 100
 class TypedTable(MutableMapping[bytes, V], Generic[V]):
     """Change it only inside a step; replace values, never mutate them."""
 
-    def __init__(self, rows: Any, *, decode: Callable[[bytes], V]) -> None:
-        """`rows` is a table of Faust's; two of us may read different keys of one."""
+    def __init__(
+        self, rows: Any, *, decode: Callable[[bytes], V], remembered_bytes_max: int = 0
+    ) -> None:
+        """`rows` is a table of Faust's; two of us may read different keys of one.
+
+        Values whose rows have so many bytes together need not be decoded when they are read again.
+        """
         self._decode = decode
         self.rows = rows
+        self._remembered: dict[bytes, tuple[bytes, V]] = {}
+        self._remembered_bytes, self._remembered_bytes_max = 0, remembered_bytes_max
 
     def __getitem__(self, key: bytes) -> V:
         # Faust's own table would look twice, and tell its sensors of it.
-        return self._decode(self.rows.data[key])
+        data = self.rows.data[key]
+        known = self._remembered.get(key)
+        if known is not None and known[0] == data:
+            return known[1]
+        value = self._decode(data)
+        self._remember(key, data, value)
+        return value
+
+    def _remember(self, key: bytes, data: bytes, value: V) -> None:
+        """What the row says decides whenever it is read: nobody need tell of a change."""
+        if len(data) > self._remembered_bytes_max:
+            return
+        self._remembered_bytes += len(data)
+        if self._remembered_bytes > self._remembered_bytes_max:
+            self._remembered.clear()
+            self._remembered_bytes = len(data)
+        self._remembered[key] = data, value
 
     def __setitem__(self, key: bytes, value: V) -> None:
         data = encode(value)
+        self._remember(key, data, value)
         if not self._write_with_step(key, data):
             self.rows[key] = data
 
     def __delitem__(self, key: bytes) -> None:
         if key not in self.rows.data:
             raise KeyError(key)
+        self._remembered.pop(key, None)
         if not self._write_with_step(key, None):
             del self.rows[key]
 

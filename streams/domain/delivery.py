@@ -106,7 +106,8 @@ class Endpoint:
         if attempt.at < self.watched_from:
             return self
         if attempt.status_code in SUCCESS:
-            return replace(self, health=self.health.succeeded(attempt.at))
+            health = self.health.succeeded(attempt.at)  # nearly always the same
+            return self if health is self.health else replace(self, health=health)
         if attempt.status_code == GONE:
             return replace(self, health=self.health.gone(attempt.at))
         if attempt.number > 1:

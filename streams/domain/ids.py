@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NewType
 
 MerchantId = NewType("MerchantId", str)
@@ -15,6 +16,7 @@ EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
 ReplayId = NewType("ReplayId", str)
 
+DERIVED_AGAIN_MAX = 4_096
 DIGEST_CHARACTERS = 32
 """128 bits in hexadecimal: two different names never meet by chance."""
 
@@ -52,6 +54,7 @@ def notification_id(cause: str, kind: str) -> NotificationId:
     return NotificationId(derive("evt", cause, kind))
 
 
+@lru_cache(maxsize=DERIVED_AGAIN_MAX)
 def delivery_id(notification: NotificationId, endpoint: EndpointId) -> DeliveryId:
     """The id of one notification on its way to one endpoint."""
     return DeliveryId(derive("dlv", notification, endpoint))

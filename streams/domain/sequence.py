@@ -69,13 +69,17 @@ class Counter:
         source: Source | None,
     ) -> Counter:
         """The counter after a record; `last` never goes back."""
-        after = replace(
-            self, last=last, last_id=last_id, read=offset, read_at=max(at, self.read_at)
+        seen, seen_at = self.seen, self.seen_at
+        if source is not None:
+            seen, seen_at = {**seen, source.way: source.offset}, max(source.at, seen_at)
+        return Counter(
+            last=last,
+            last_id=last_id,
+            read=offset,
+            read_at=max(at, self.read_at),
+            seen=seen,
+            seen_at=seen_at,
         )
-        if source is None:
-            return after
-        seen = {**self.seen, source.way: source.offset}
-        return replace(after, seen=seen, seen_at=max(source.at, self.seen_at))
 
 
 def numbered_body(body: str, sequence: int, previous_id: NotificationId | None) -> str:
