@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.sealing import Sealer
-from connectors.targets import new_secret, open_headers, open_target, seal_headers
+from connectors.targets import Targets, new_secret, open_headers, open_target, seal_headers
 from streams.domain.delivery import Endpoint
 from streams.domain.errors import CorruptState
 from streams.domain.ids import EndpointId
@@ -65,3 +65,15 @@ def test_a_secret_does_not_open_in_the_place_of_headers_nor_for_another_endpoint
         open_target(SEALER, replace(endpoint, secrets=(moved,)), NOW)
     with pytest.raises(CorruptState):
         open_target(SEALER, replace(endpoint, endpoint_id=EndpointId("ep_other")), NOW)
+
+
+def test_an_endpoint_that_was_opened_stays_so_until_it_or_its_secrets_change() -> None:
+    endpoint, targets = a_sealed_endpoint(), Targets(SEALER, endpoints_max=1)
+
+    first = targets.open(endpoint, NOW)
+
+    assert targets.open(endpoint, NOW + timedelta(hours=23)) is first
+    assert targets.open(endpoint, NOW + timedelta(days=1)).keys == first.keys[:1]
+    changed = replace(endpoint, timeout_seconds=8)
+    assert targets.open(changed, NOW).timeout_seconds == 8
+    assert targets.open(endpoint, NOW) is not first
