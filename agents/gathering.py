@@ -5,31 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-
-from streams.ports import Record
+from typing import Generic, TypeVar
 
 GATHER_SECONDS = 0.01
 """The outcome of an attempt is in no hurry: the merchant has been told already."""
 
-Append = Callable[[Sequence[Record]], Awaitable[object]]
+T = TypeVar("T")
 Waiting = list[asyncio.Future[None]]
 
 
-class Gathering:
-    """Collects records for a moment; each caller waits until its own is durable."""
+class Gathering(Generic[T]):
+    """Collects what is to be appended for a moment; each caller waits until its own is durable."""
 
-    def __init__(self, append: Append, *, seconds: float = GATHER_SECONDS) -> None:
+    def __init__(
+        self, append: Callable[[Sequence[T]], Awaitable[object]], *, seconds: float = GATHER_SECONDS
+    ) -> None:
         self._append = append
         self._seconds = seconds
-        self._records: list[Record] = []
+        self._gathered: list[T] = []
         self._waiting: Waiting = []
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def append(self, record: Record) -> None:
-        """Return when the record is durable; raises what the log raises, to all who wait."""
-        # A future of its own: one caller that gives up must not take the others' records with it.
+    async def append(self, one: T) -> None:
+        """Return when it is durable; raises what the log raises, to all who wait."""
+        # A future of its own: one caller that gives up must not take the others' along.
         durable = asyncio.get_running_loop().create_future()
-        self._records.append(record)
+        self._gathered.append(one)
         self._waiting.append(durable)
         if len(self._waiting) == 1:
             sending = asyncio.create_task(self._send())
@@ -39,8 +40,8 @@ class Gathering:
 
     async def _send(self) -> None:
         await asyncio.sleep(self._seconds)
-        records, self._records, self._waiting = self._records, [], []
-        await self._append(records)
+        gathered, self._gathered, self._waiting = self._gathered, [], []
+        await self._append(gathered)
 
     def _sent(self, waiting: Waiting, sending: asyncio.Task[None]) -> None:
         self._sending.discard(sending)

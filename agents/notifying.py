@@ -34,6 +34,7 @@ from streams.happenings import (
 )
 from streams.messages import (
     AttemptMade,
+    AttemptsMade,
     DeliveryDropped,
     DropReason,
     EndpointRemoved,
@@ -62,6 +63,8 @@ def notifying(*, endpoints: EndpointRows, pending: Pending, lanes: Lanes) -> Ste
                 result = notifier.fan_out(message, envelope)
             case AttemptMade():
                 result = notifier.attempted(message, envelope)
+            case AttemptsMade():
+                result = notifier.attempts(message, envelope)
             case EndpointSet():
                 result = notifier.endpoint_set(message)
             case EndpointRemoved():
@@ -154,6 +157,13 @@ class _Notifier:
                 return self._said(message, DeliveryStatus.RETRYING, verdict.due_at, more)
             case _:
                 assert_never(verdict)
+
+    def attempts(self, message: AttemptsMade, envelope: Envelope) -> Result:
+        """What follows each of them, one after the other, as if each had come alone."""
+        results = [self.attempted(one, envelope) for one in message.attempts]
+        facts = {"merchant_id": message.merchant_id, "attempts": len(results)}
+        records = tuple(each for result in results for each in result.records)
+        return Result(records=records, outcome=DeliveryStatus.DELIVERED, facts=facts)
 
     def acknowledged(self, message: EventAcknowledged) -> Result:
         return acknowledged(message, self._endpoints.of(message.merchant_id), self._pending)

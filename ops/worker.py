@@ -21,7 +21,7 @@ from agents.notifying import notifying
 from agents.replaying import Replaying
 from agents.resolving import resolving
 from agents.settling import settling
-from agents.step import record
+from agents.together import records_of
 from connectors.kafka.forgotten import OnForgotten
 from connectors.kafka.recovery import QuickTables
 from connectors.log.sqlitelog import SqliteLog
@@ -125,7 +125,7 @@ class Worker:
         self._lanes: LanesService | None = None
         self._deadlines: Deadlines | None = None
         self._beside: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
-        self._gathering = Gathering(self._append)
+        self._gathering = Gathering(self._append_attempts)
         self._offer: Callable[[], Awaitable[None]] | None = None
         self._share = Share(parts.partitions)
         self._is_sharing = self._is_stopping = False
@@ -241,7 +241,10 @@ class Worker:
         return await cast("Appender", self.app.producer).append(records)
 
     async def _publish_attempt(self, made: AttemptMade) -> None:
-        await self._gathering.append(record(NOTIFICATIONS, made.merchant_id, made))
+        await self._gathering.append(made)
+
+    async def _append_attempts(self, made: Sequence[AttemptMade]) -> None:
+        await self._append(records_of(made))
 
     # -- life
 

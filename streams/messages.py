@@ -172,6 +172,15 @@ class AttemptMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptsMade:
+    """Attempts to tell one merchant that all ended well, within a moment."""
+
+    merchant_id: MerchantId
+    attempts: tuple[AttemptMade, ...]
+    type: Literal["attempts"] = "attempts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResendRequested:
     """A person wants a delivery made again, from its first attempt on."""
 
@@ -223,6 +232,7 @@ NotificationMessage = (
     | EndpointSet
     | EndpointRemoved
     | AttemptMade
+    | AttemptsMade
     | ResendRequested
     | DeliveryDropped
     | EventAcknowledged

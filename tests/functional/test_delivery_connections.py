@@ -24,6 +24,8 @@ from tests.functional.test_delivery_sender import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\nretry-after: 7\r\n\r\n"
 
 
 async def said(*answers: bytes) -> tuple[list[Attempt], int]:
@@ -55,15 +57,13 @@ async def said(*answers: bytes) -> tuple[list[Attempt], int]:
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
         (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", 304, ""),
         (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-            b"1;a=b\r\no\r\n1\r\nk\r\n0\r\nx-last: 1\r\n\r\n",
+            CHUNKED + b"1;a=b\r\no\r\n1\r\nk\r\n0\r\nx-last: 1\r\n\r\n",
             200,
             "ok",
         ),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, ""),
         (
-            b"HTTP/1.1 103 Early Hints\r\nretry-after: 7\r\n\r\n"
-            b"HTTP/1.1 503 Not Now\r\ncontent-length: 3\r\n\r\nwhy",
+            HINTS + b"HTTP/1.1 503 Not Now\r\ncontent-length: 3\r\n\r\nwhy",
             503,
             "why",
         ),
@@ -89,7 +89,7 @@ async def test_a_whole_answer_leaves_the_connection_for_the_next_one(
         (b"HTTP/1.1 200 OK\r\n\r\nuntil it ends", "until it ends"),
         (OK + b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", ""),
         (OK + b"and more", ""),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nnonsense\r\n", "ok"),
+        (CHUNKED + b"2\r\nok\r\nnonsense\r\n", "ok"),
     ],
     ids=["http-1.0", "close", "unframed", "two-answers", "more", "broken-chunk"],
 )
@@ -141,7 +141,7 @@ async def test_chunks_that_say_nothing_do_not_go_on_for_ever(
 ) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(CHUNKED)
         while not writer.is_closing():
             writer.write(b"1;" + b"x" * 1_000 + b"\r\no\r\n")
             await writer.drain()

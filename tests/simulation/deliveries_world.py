@@ -13,9 +13,10 @@ from typing import Any
 
 from agents.delivery import DeliveryLanes
 from agents.flights import Outside
+from agents.gathering import Gathering
 from agents.lane import Limits, Standing
 from agents.notifying import notifying
-from agents.step import record
+from agents.together import records_of
 from streams.codecs import decode_counter, decode_delivery, decode_endpoints
 from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
 from streams.domain.ids import EndpointId
@@ -204,9 +205,9 @@ class DeliveriesWorld:
             self._note(request.endpoint_id)
             return await self.network.answers(request, target.timeout_seconds, life.wait)
 
-        async def publish(made: AttemptMade) -> None:
+        async def append(made: Sequence[AttemptMade]) -> None:
             await life.wait(self._log_seconds())
-            self.append([record(NOTIFICATIONS, made.merchant_id, made)])
+            self.append(records_of(made))
             await life.wait(self._log_seconds())
 
         def fail_stop(reason: str) -> None:
@@ -216,7 +217,7 @@ class DeliveriesWorld:
         return Outside(
             send=send,
             open_target=open_target,
-            publish=publish,
+            publish=Gathering(append).append,
             fraction=self.random.random,
             observe=lambda *_: None,
             monotonic=self._loop.time,
