@@ -10,7 +10,7 @@ from connectors.address_guard import CHECKED_URLS_MAX, parse_url
 from streams.domain.errors import Malformed
 from streams.domain.headers import fault_of_name, fault_of_value
 
-HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
+HEADERS = {"content-type": "application/json", "accept": "*/*", "accept-encoding": "identity"}
 
 
 class Server(NamedTuple):
