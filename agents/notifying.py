@@ -27,11 +27,7 @@ from streams.domain.delivery import (
     delivery_key,
 )
 from streams.domain.ids import MerchantId
-from streams.happenings import (
-    DeliveriesStarted,
-    DeliveryAttempted,
-    EndpointTold,
-)
+from streams.happenings import DeliveriesStarted, DeliveryAttempted, EndpointTold
 from streams.messages import (
     AttemptMade,
     AttemptsMade,

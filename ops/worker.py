@@ -125,7 +125,7 @@ class Worker:
         self._lanes: LanesService | None = None
         self._deadlines: Deadlines | None = None
         self._beside: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
-        self._gathering = Gathering(self._append_attempts)
+        self._gathering = Gathering[AttemptMade](lambda made: self._append(records_of(made)))
         self._offer: Callable[[], Awaitable[None]] | None = None
         self._share = Share(parts.partitions)
         self._is_sharing = self._is_stopping = False
@@ -242,9 +242,6 @@ class Worker:
 
     async def _publish_attempt(self, made: AttemptMade) -> None:
         await self._gathering.append(made)
-
-    async def _append_attempts(self, made: Sequence[AttemptMade]) -> None:
-        await self._append(records_of(made))
 
     # -- life
 

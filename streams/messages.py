@@ -147,8 +147,7 @@ class EndpointRemoved:
 class AttemptMade:
     """A lane tried to deliver; `fraction` is the jitter it drew for a possible retry.
 
-    It holds all that the verdict depends on, so that a replay decides the same again even when
-    the delivery's row is gone already.
+    It holds all that the verdict depends on: a replay decides the same without the delivery's row.
     """
 
     merchant_id: MerchantId

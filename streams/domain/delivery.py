@@ -105,14 +105,14 @@ class Endpoint:
         """The same endpoint, with what an attempt says of it."""
         if attempt.at < self.watched_from:
             return self
+        health = self.health
         if attempt.status_code in SUCCESS:
-            health = self.health.succeeded(attempt.at)  # nearly always the same
-            return self if health is self.health else replace(self, health=health)
-        if attempt.status_code == GONE:
-            return replace(self, health=self.health.gone(attempt.at))
-        if attempt.number > 1:
-            return self
-        return replace(self, health=self.health.failed(attempt.at))
+            health = health.succeeded(attempt.at)  # nearly always the same
+        elif attempt.status_code == GONE:
+            health = health.gone(attempt.at)
+        elif attempt.number == 1:
+            health = health.failed(attempt.at)
+        return self if health is self.health else replace(self, health=health)
 
     def with_health(self, health: Health) -> Endpoint:
         """The same with what was known of it, as far as it speaks of the endpoint as it is now."""
@@ -232,8 +232,7 @@ class EndpointGone:
 
 Verdict = Delivered | RetryAt | GivenUp | EndpointGone
 
-GONE = 410
-SUCCESS = range(200, 300)
+GONE, SUCCESS = 410, range(200, 300)
 
 
 def delivery_key(endpoint: EndpointId, created_at: datetime, delivery: DeliveryId) -> str:
