@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from faust.types import EventT, StreamT
 
 from agents.step import Envelope, Result, Step, record
 from connectors.log.limits import bytes_of
+from connectors.log.taking import Taking
 from streams.clock import monotonic_seconds
 from streams.domain.errors import OverLimit, RemoteError
 from streams.domain.ids import MerchantId, NoticeId, derive
@@ -67,20 +67,23 @@ def looped(
     """
 
     async def agent(stream: StreamT[bytes]) -> None:
-        turn_began = monotonic_seconds()
+        taking = Taking(stream)
         # `stream.events()` is this loop inside a second generator.
         async for _ in stream:
-            event = stream.current_event
-            assert event is not None, "an agent reads a topic, where every value has its event"
-            try:
-                await units().room()
-                _process(stage, step, event, units=units(), report=report)
-            except Exception as error:
-                fail_stop(stage, error)
-                raise
-            if monotonic_seconds() - turn_began > TURN_SECONDS_MAX:
-                await asyncio.sleep(0)
-                turn_began = monotonic_seconds()
+            first = event = stream.current_event
+            assert first is not None, "an agent reads a topic, where every value has its event"
+            turn_ends = monotonic_seconds() + TURN_SECONDS_MAX
+            while event is not None:
+                try:
+                    await units().room()
+                    _process(stage, step, event, units=units(), report=report)
+                except Exception as error:
+                    fail_stop(stage, error)
+                    raise
+                if event is not first:
+                    event.ack()
+                event = taking.next() if monotonic_seconds() < turn_ends else None
+            taking.give_back(first)
 
     return agent
 

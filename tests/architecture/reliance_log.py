@@ -10,7 +10,7 @@ from collections.abc import MutableMapping, MutableSet
 
 import faust
 from aiokafka import partitioner  # type: ignore[import-untyped]  # it ships no types
-from faust import stores
+from faust import stores, streams
 from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.stores import base as stores_base
@@ -110,6 +110,13 @@ OF_THE_LOG = (
             "send_soon": "(self, fut)",
             "supports_headers": "(self)",
         },
+    ),
+    Reliance(
+        module="connectors/log/taking.py",
+        theirs=streams.Stream,
+        why="on both drivers: what Faust's iteration of a stream does with an event before and "
+        "after it (read `StreamIterator` of faust/_cython/streams.pyx again)",
+        names={"_set_current_event": "(self, event=)"},
     ),
     Reliance(
         module="connectors/log/transport.py",

@@ -30,6 +30,7 @@ from tests.builders import (
     an_invoice,
     an_invoice_terms,
 )
+from tests.loop_fakes import Driven, FakeMessage, saying
 from tests.step_builders import (
     a_cancelled,
     a_deadline_passed,
@@ -38,7 +39,7 @@ from tests.step_builders import (
     an_assignment,
     an_envelope,
 )
-from tests.unit.test_steps_loop import OUTPUT, Driven, FakeMessage, quarantined, raising, saying
+from tests.unit.test_steps_loop import OUTPUT, quarantined, raising
 
 LARGE_BYTES = 2_000_000
 """What an invoice and a reference may grow to: a quarter of what the log takes."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from faust.types import StreamT
 
-from agents.loop import Agent, looped, recorded_at
+from agents.loop import recorded_at
 from agents.step import Envelope, Result, Step
 from streams.codecs import encode
 from streams.domain.errors import CorruptState, Malformed, OverLimit
@@ -19,94 +15,11 @@ from streams.happenings import Quarantined
 from streams.messages import NoticeReceived
 from streams.ports import Record
 from tests.builders import MERCHANT, NOW, a_notice, a_notice_id
+from tests.loop_fakes import Driven, FakeEvent, FakeMessage, FakeUnits, saying
 from tests.step_builders import DECODERS
 
 OUTPUT = Record(topic="history", key=b"k", value=b"v")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@dataclass
-class FakeMessage:
-    value: bytes | None
-    key: bytes | None = b"key"
-    topic: str = "references"
-    partition: int = 3
-    offset: int = 7
-    headers: Any = None
-    timestamp: float = NOW.timestamp()
-
-
-@dataclass
-class FakeEvent:
-    message: FakeMessage
-
-
-@dataclass
-class FakeUnit:
-    message: FakeMessage
-    records: list[Record] = field(default_factory=list)
-
-    def send(self, record: Record) -> None:
-        self.records.append(record)
-
-
-@dataclass
-class FakeUnits:
-    """Keeps the units that were left without an exception: outputs and position together."""
-
-    queued: list[FakeUnit] = field(default_factory=list)
-    asked_for_room: int = 0
-    full: Exception | None = None
-
-    @contextmanager
-    def unit(self, message: FakeMessage) -> Iterator[FakeUnit]:
-        unit = FakeUnit(message)
-        yield unit
-        self.queued.append(unit)
-
-    async def room(self) -> None:
-        self.asked_for_room += 1
-        if self.full is not None:
-            raise self.full
-
-
-@dataclass
-class Driven:
-    """A loop over some messages, and what it said to the outside."""
-
-    step: Step
-    units: FakeUnits = field(default_factory=FakeUnits)
-    stops: list[tuple[str, BaseException]] = field(default_factory=list)
-    reports: list[tuple[str, Envelope, Result, float]] = field(default_factory=list)
-
-    def agent(self) -> Agent:
-        return looped(
-            "resolving",
-            self.step,
-            units=lambda: cast("Any", self.units),
-            report=lambda *said: self.reports.append(said),
-            fail_stop=lambda *said: self.stops.append(said),
-        )
-
-    async def run(self, *messages: FakeMessage) -> Driven:
-        await self.agent()(cast("StreamT[bytes]", FakeStream(messages)))
-        return self
-
-
-@dataclass
-class FakeStream:
-    messages: tuple[FakeMessage, ...]
-
-    current_event: FakeEvent | None = None
-
-    async def __aiter__(self) -> AsyncIterator[bytes | None]:
-        for message in self.messages:
-            self.current_event = FakeEvent(message)
-            yield message.value
-
-
-def saying(*records: Record, outcome: str = "done") -> Step:
-    return lambda _envelope: Result(records=records, outcome=outcome)
 
 
 def raising(error: Exception) -> Step:
