@@ -15,6 +15,7 @@ from mode import Service
 
 from connectors.kafka.forgotten import OnForgotten, find_forgotten
 from connectors.kafka.stopping import Expelled, stop_process
+from connectors.log.conducting import Conductor
 from connectors.log.unfinished import EndsInTime, without_unfinished
 from streams.clock import monotonic_seconds
 
@@ -124,7 +125,9 @@ class Consumer(EndsInTime, driver.Consumer):
         expected = self._first.get(tp, 0) if read is None else read + 1
         if offset > expected and self.app.topics.acks_enabled_for(tp.topic):
             self._stop_at_gap(tp, expected, offset)
-        if self._has_room():
+        if cast("Conductor", self.app.topics).hand_out(message):
+            pass
+        elif self._has_room():
             await self.callback(message)
         else:  # given up when partitions move: what waits in front of a full queue is read again
             await self.wait_first(self.callback(message), self.suspend_flow.wait())

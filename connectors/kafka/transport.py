@@ -16,6 +16,7 @@ from connectors.kafka.connection import (
 from connectors.kafka.consumer import Consumer
 from connectors.kafka.producer import Producer
 from connectors.kafka.topics import BATCH_BYTES_MAX
+from connectors.log.conducting import Conductor
 
 SESSION_SECONDS = 6.0
 """A worker that is silent for this long has lost its partitions; brokers allow no less.
@@ -27,8 +28,9 @@ HEARTBEAT_SECONDS = 0.5
 
 
 class Transport(driver.Transport):
-    """Faust's aiokafka transport with our consumer and producer."""
+    """Faust's aiokafka transport with our consumer, producer and conductor."""
 
+    Conductor: ClassVar[Any] = Conductor
     Consumer: ClassVar[Any] = Consumer
     Producer: ClassVar[Any] = Producer
 

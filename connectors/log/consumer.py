@@ -17,6 +17,7 @@ from connectors.log.reader import Stored
 from connectors.log.unfinished import EndsInTime, without_unfinished
 
 if TYPE_CHECKING:
+    from connectors.log.conducting import Conductor
     from connectors.log.producer import Producer
     from connectors.log.transport import Transport
 
@@ -48,6 +49,10 @@ class Consumer(EndsInTime):
     @property
     def _producer(self) -> Producer:
         return cast("Producer", self.app.producer)
+
+    @property
+    def _conductor(self) -> Conductor:
+        return cast("Conductor", self.app.topics)
 
     async def on_start(self) -> None:
         """Hang up the bell before the first look into the log, so that no ring is missed."""
@@ -246,7 +251,7 @@ class Consumer(EndsInTime):
         return handed_out
 
     async def _hand_out_partition(self, tp: TP, records: Sequence[Stored], generation: int) -> int:
-        active = self._active_partitions
+        active, hand_out = self._active_partitions, self._conductor.hand_out
         for count, record in enumerate(records):
             if not self.flow_active or self._generation != generation or tp not in active:
                 return count
@@ -254,7 +259,9 @@ class Consumer(EndsInTime):
                 await self._skip_gap(tp, self._next[tp], record.offset)
             self._next[tp] = record.offset + 1
             self._read_offset[tp] = record.offset
-            await self.callback(self._to_message(tp, record))
+            message = self._to_message(tp, record)
+            if not hand_out(message):
+                await self.callback(message)
             if count % RECORDS_PER_TURN == RECORDS_PER_TURN - 1:
                 await asyncio.sleep(0)
         return len(records)

@@ -10,6 +10,7 @@ from faust.transport import base
 from faust.transport.drivers import TRANSPORTS
 from yarl import URL
 
+from connectors.log.conducting import Conductor
 from connectors.log.consumer import Consumer
 from connectors.log.producer import Producer
 from connectors.log.sqlitelog import SqliteLog, stop_process
@@ -21,6 +22,7 @@ STORE_SCHEME = "sqlitelogrows"
 class Transport(base.Transport):
     """Opens the log once per app; the consumer, the producer and the tables share it."""
 
+    Conductor: ClassVar[Any] = Conductor
     Consumer: ClassVar[Any] = Consumer
     Producer: ClassVar[Any] = Producer
     default_port = 0
@@ -46,7 +48,8 @@ class Transport(base.Transport):
     def group_of(self, topic: str) -> str:
         """The group under which the app reads a topic."""
         groups: dict[str, str] = getattr(self.app, "group_of_topic", {})
-        return groups.get(topic, self.app.conf.id)
+        # A setting of Faust's costs more than all else here.
+        return groups.get(topic) or self.app.conf.id
 
 
 def path_of(url: URL) -> Path:

@@ -119,7 +119,7 @@ OF_KAFKA = (
         ours=kafka_transport.Transport,
         theirs=driver.Transport,
         why="which classes the transport makes",
-        names={"Consumer": "class", "Producer": "class"},
+        names={"Conductor": "class", "Consumer": "class", "Producer": "class"},
     ),
     Reliance(
         module="connectors/kafka/store.py",

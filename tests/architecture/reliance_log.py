@@ -6,6 +6,7 @@ one with a default), or the kind of an attribute.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping, MutableSet
 
 import faust
@@ -15,16 +16,16 @@ from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.stores import base as stores_base
 from faust.tables import recovery
-from faust.transport import base, consumer, drivers, producer
+from faust.transport import base, conductor, consumer, drivers, producer
 from faust.types import _env
 from faust.types.settings import Settings
 from mode.utils import futures
 
+from connectors.log import conducting, unfinished
 from connectors.log import consumer as log_consumer
 from connectors.log import producer as log_producer
 from connectors.log import store as log_store
 from connectors.log import transport as log_transport
-from connectors.log import unfinished
 from connectors.log.recordstore import RecordStore
 from ops import worker
 from tests.architecture.reliance import STORE, Reliance
@@ -112,6 +113,18 @@ OF_THE_LOG = (
         },
     ),
     Reliance(
+        module="connectors/log/conducting.py",
+        ours=conducting.Conductor,
+        theirs=conductor.Conductor,
+        why="on both drivers: what Faust does with a record before it is in a queue (read "
+        "`ConductorCompiler.build` again), and when its tables of queues change",
+        state={
+            "_acking_topics": MutableSet,
+            "_tp_index": MutableMapping,
+            "_tp_to_callback_lock": asyncio.Lock,
+        },
+    ),
+    Reliance(
         module="connectors/log/taking.py",
         theirs=streams.Stream,
         why="on both drivers: what Faust's iteration of a stream does with an event before and "
@@ -123,7 +136,7 @@ OF_THE_LOG = (
         ours=log_transport.Transport,
         theirs=base.Transport,
         why="which classes the transport makes, and that it may have a log of its own",
-        names={"Consumer": "class", "Producer": "class"},
+        names={"Conductor": "class", "Consumer": "class", "Producer": "class"},
     ),
     Reliance(
         module="connectors/log/transport.py",

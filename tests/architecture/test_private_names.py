@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # it ships no types
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.recovery import Recovery
+from faust.transport.conductor import Conductor
 from faust.transport.consumer import Consumer
 from faust.transport.drivers.aiokafka import Consumer as KafkaConsumer
 
@@ -124,6 +125,10 @@ async def a_recovery() -> Any:
     return Recovery(app, app.tables)
 
 
+async def a_conductor() -> Any:
+    return Conductor(an_app("kafka://127.0.0.1:1"))
+
+
 async def an_assignor() -> Any:
     return PartitionAssignor(an_app("kafka://127.0.0.1:1"))
 
@@ -131,6 +136,7 @@ async def an_assignor() -> Any:
 MAKERS: dict[object, Callable[[], Any]] = {
     KafkaConsumer: lambda: a_consumer("kafka://127.0.0.1:1"),
     Consumer: lambda: a_consumer("kafka://127.0.0.1:1"),
+    Conductor: a_conductor,
     Connection.__base__: a_connection,  # aiokafka's own
     AIOKafkaConsumer: a_client,
     PartitionAssignor: an_assignor,
