@@ -19,8 +19,10 @@ from streams.clock import Clock, monotonic_seconds
 RECORDS_PER_COMMIT_MAX = 10_000
 BUSY_ELEMENTS = 3
 """So many elements in one commit say that more are on their way..."""
-PACE_SECONDS = 0.0015
-"""...and then waiting for them this long costs less than another transaction for each."""
+PACE_SECONDS = 0.0005
+"""...and then waiting so long for as many again costs less than another transaction for each..."""
+PACE_SECONDS_MAX = 0.005
+"""...but a notice passes three commits, and none of them may keep it longer than this."""
 CLOCK_BEHIND_MS_MAX = 1_000
 CLOCK_WARNINGS_SECONDS = 60.0
 _ROWS_PER_STATEMENT = 128
@@ -85,7 +87,7 @@ class Writer:
                     if batch and not self._write(connection, batch):
                         self._refuse_the_rest()
                     if len(batch) >= BUSY_ELEMENTS:
-                        self._pace.wait(PACE_SECONDS)
+                        self._pace.wait(min(PACE_SECONDS * len(batch), PACE_SECONDS_MAX))
         except Exception as error:  # noqa: BLE001  # our own bug: fail-stop, never a silent thread
             self._failed([], error)
             self._refuse_the_rest()
