@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from faust.types import EventT, StreamT
 
 from agents.loop import Agent, FailStop, envelope_of, quarantined_of, recorded_at
+from connectors.log.taking import Taking
 from streams.codecs import decode_archived
 from streams.domain.errors import Malformed, Unavailable
 from streams.happenings import (
@@ -48,11 +49,15 @@ def archiving(
     """
 
     async def agent(stream: StreamT[bytes]) -> None:
-        batches = stream.take_events(  # type: ignore[attr-defined]  # missing in Faust's StreamT
-            BATCH_RECORDS_MAX, within=BATCH_WAIT_SECONDS
-        )
-        async for events in batches:
+        stream.enable_acks = False  # else Faust takes what is cancelled for done, too
+        taking = Taking(stream)
+        async for _ in stream:
+            first = stream.current_event
+            assert first is not None, "an agent reads topics, where every value has its event"
             try:
+                if taking.waiting < BATCH_RECORDS_MAX:
+                    await asyncio.sleep(BATCH_WAIT_SECONDS)
+                events = [first, *taking.some(BATCH_RECORDS_MAX - 1)]
                 batch = [archived_of(event) for event in events]
                 await _store(history, batch, on_outage)
                 publish({subject for each in batch for subject in subjects_of(each)})
@@ -60,6 +65,8 @@ def archiving(
             except Exception as error:
                 fail_stop("archiving", error)
                 raise
+            for event in events:
+                event.ack()
 
     return agent
 

@@ -99,6 +99,9 @@ class FakeQueue(deque[FakeEvent]):
     def get_nowait(self) -> FakeEvent:
         return self.popleft()
 
+    def qsize(self) -> int:
+        return len(self)
+
 
 @dataclass
 class FakeApp:
@@ -121,6 +124,7 @@ class FakeStream:
     messages: tuple[FakeMessage, ...]
     waiting: tuple[FakeMessage, ...] = ()
     app: FakeApp = field(default_factory=FakeApp)
+    enable_acks: bool = True
     current_event: FakeEvent | None = None
     seen_after: list[FakeEvent | None] = field(default_factory=list)
 

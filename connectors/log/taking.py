@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from faust.types import EventT, StreamT
@@ -35,6 +37,15 @@ class Taking:
             self._stream._set_current_event(event)  # stores ask for it
             return event
         return None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait; of some of them partitions may have moved."""
+        return int(self._queue.qsize())
+
+    def some(self, limit: int) -> Iterator[EventT[bytes]]:
+        """Up to so many of those that wait."""
+        return islice(iter(self.next, None), limit)
 
     def give_back(self, first: EventT[bytes]) -> None:
         """The event of Faust's own iteration is the current one again: it acknowledges that one."""
