@@ -16,6 +16,7 @@ from streams.domain.invoice import (
     Cancelled,
     DeadlinePassed,
     Entry,
+    Fold,
     Invoice,
     InvoiceTerms,
     NoticeApplied,
@@ -75,7 +76,7 @@ def settling(*, invoices: Invoices, watch: Watch) -> Step:
         # A tick that came early is spent, so another one is asked for.
         if invoice is not before or result.outcome == NOT_DUE:
             terms = invoice.terms
-            if awaits_deadline(state_of(terms, invoice.journal)):
+            if awaits_deadline(Fold(terms, invoice.journal)):
                 watch(terms.invoice_id, terms.merchant_id, terms.deadline)
         return result
 

@@ -10,7 +10,7 @@ from agents.deadlines import LOOK_SECONDS_MAX, Deadlines, Stretch
 from agents.lanes import Lanes
 from connectors.log.places import partition_of
 from streams.codecs import decode_due, decode_endpoints, decode_invoice
-from streams.domain.invoice import Invoice, state_of
+from streams.domain.invoice import Fold, Invoice
 from streams.domain.settlement import awaits_deadline
 
 TURN_SECONDS = 0.005
@@ -41,7 +41,7 @@ class Share:
 
 def awaits(invoice: Invoice | None) -> bool:
     """Whether the deadline would still change the invoice."""
-    return invoice is not None and awaits_deadline(state_of(invoice.terms, invoice.journal))
+    return invoice is not None and awaits_deadline(Fold(invoice.terms, invoice.journal))
 
 
 async def look_ahead(invoices: Rows, deadlines: Deadlines) -> None:

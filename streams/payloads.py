@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -16,8 +17,11 @@ from streams.domain.payment import Payment
 from streams.domain.settlement import Settlement
 
 MICROSECONDS_PER_MILLISECOND = 1_000
+TIMES_REMEMBERED_MAX = 1_024
+"""One change of an invoice says each of its few times twice or more."""
 
 
+@lru_cache(maxsize=TIMES_REMEMBERED_MAX)
 def rfc3339(moment: datetime) -> str:
     """A time in UTC with `Z`; milliseconds are written where there are any."""
     whole = moment.microsecond < MICROSECONDS_PER_MILLISECOND

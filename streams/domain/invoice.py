@@ -172,6 +172,7 @@ class Fold:
 
     def __init__(self, terms: InvoiceTerms, journal: Iterable[Entry] = ()) -> None:
         self._terms = terms
+        self._withheld = terms.release.needs_confirmation(terms.amount_yen)
         self._notices: dict[PaymentId, list[Notice]] = {}
         self.payments: dict[PaymentId, Payment] = {}
         """In the order in which each was first heard of."""
@@ -200,8 +201,7 @@ class Fold:
 
     @property
     def _counted_yen(self) -> int:
-        withheld = self._terms.release.needs_confirmation(self._terms.amount_yen)
-        return self._live_yen - self._preliminary_yen if withheld else self._live_yen
+        return self._live_yen - self._preliminary_yen if self._withheld else self._live_yen
 
     @property
     def status(self) -> InvoiceStatus:
@@ -222,7 +222,9 @@ class Fold:
         counted_yen = self._counted_yen
         owed_yen = 0 if self.is_cancelled else self._terms.amount_yen
         paid_yen = min(counted_yen, owed_yen)
-        payments = sorted(self.payments.values(), key=lambda p: (p.paid_at, p.payment_id))
+        payments = list(self.payments.values())
+        if len(payments) > 1:
+            payments.sort(key=lambda p: (p.paid_at, p.payment_id))
         return InvoiceState(
             status=self.status,
             paid_yen=paid_yen,

@@ -64,8 +64,11 @@ def payment_of(notices: Sequence[Notice]) -> Payment:
     """Fold the notices of one payment, at least one; their order and repeats do not matter."""
     present = {notice.kind for notice in notices}
     state = next(state for kind, state in STATE_BY_STRONGEST_NOTICE if kind in present)
-    authority = next(kind for kind in AMOUNT_AUTHORITY if kind in present)
-    spoken = max((n for n in notices if n.kind is authority), key=_newest)
+    if len(notices) == 1:
+        spoken = notices[0]
+    else:
+        authority = next(kind for kind in AMOUNT_AUTHORITY if kind in present)
+        spoken = max((n for n in notices if n.kind is authority), key=_newest)
     return Payment(
         payment_id=spoken.payment_id,
         channel=spoken.channel,

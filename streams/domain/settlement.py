@@ -144,7 +144,7 @@ def pass_deadline(invoice: Invoice, passed: DeadlinePassed) -> Changed | Refused
     return _decide(_with_entry(invoice, passed), len(invoice.journal), passed)
 
 
-def awaits_deadline(state: InvoiceState) -> bool:
+def awaits_deadline(state: InvoiceState | Fold) -> bool:
     """Whether the passing of the deadline would still change something."""
     return state.status in {InvoiceStatus.OPEN, InvoiceStatus.PART_PAID}
 
@@ -219,6 +219,8 @@ def _told(before: InvoiceState, entry: Entry, after: InvoiceState) -> tuple[Noti
 def told_before(change: Changed) -> list[tuple[Entry, NotificationType]]:
     """What the entries before this one told, in order, each with the entry that it follows from."""
     told: list[tuple[Entry, NotificationType]] = []
+    if change.version == 1:
+        return told
     fold = Fold(change.invoice.terms)
     before = fold.state()
     for entry in change.invoice.journal[: change.version - 1]:
