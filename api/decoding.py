@@ -13,10 +13,12 @@ from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from api.errors import Problem, wrong
+from api.requests import Nothing
 from streams.codecs import check_json
 from streams.domain.errors import Malformed
 
 READ_BYTES = 64 * 1024
+NOTHING = Nothing()
 NOT_OUR_WORDS = "Value error, "
 """What pydantic puts before the words of our own validators."""
 
@@ -32,6 +34,9 @@ async def read_body(request: web.Request, *, bytes_max: int, seconds_max: float)
         raise _too_large(bytes_max)
     body = bytearray()
     try:
+        if request.content.is_eof() and request.content_length is not None:
+            # It is here, as nearly all are: nothing can be slow, nor larger than it said.
+            return await request.content.read()
         async with asyncio.timeout(seconds_max):
             while chunk := await request.content.read(READ_BYTES):
                 body += chunk
@@ -75,6 +80,8 @@ def decode_body(request: web.Request, body: bytes, kind: Any) -> Any:
 def decode_query(request: web.Request, kind: Any) -> Any:
     """The query as the route's type; a parameter that is given twice or unknown is refused."""
     given = request.query
+    if not given and kind is Nothing:
+        return NOTHING
     twice = [
         name for name, times in Counter(name for name, _ in given.items()).items() if times > 1
     ]

@@ -19,6 +19,7 @@ class ApiMetrics:
             return Counter(f"keshikomi_{name}", about, labels, registry=registry)
 
         self._registry = registry
+        self._by_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.accepted = counter(
             "notices_accepted", "Notices about money, durable and not heard before", "format"
         )
@@ -43,6 +44,15 @@ class ApiMetrics:
             registry=registry,
         )
 
+    def of_route(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """The counter and the histogram of a request; looked up by their labels once only."""
+        known = self._by_route.get((method, route, status))
+        if known is None:
+            count = self.requests.labels(method, route, str(status))
+            known = count, self.seconds.labels(method, route)
+            self._by_route[method, route, status] = known
+        return known
+
     def text(self) -> bytes:
         """Everything in the Prometheus text format."""
         return generate_latest(self._registry)
@@ -58,8 +68,9 @@ def measuring(metrics: ApiMetrics) -> Middleware:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
         method = request.method if resource is not None else "any"
-        metrics.requests.labels(method, route, str(response.status)).inc()
-        metrics.seconds.labels(method, route).observe(monotonic_seconds() - begun)
+        count, seconds = metrics.of_route(method, route, response.status)
+        count.inc()
+        seconds.observe(monotonic_seconds() - begun)
         return response
 
     return measure

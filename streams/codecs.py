@@ -109,7 +109,8 @@ def check_json(data: bytes) -> object:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 at byte {error.start}") from None
-    _check_depth(text)
+    if text.count("[") + text.count("{") > JSON_DEPTH_MAX:  # fewer cannot be nested so deep
+        _check_depth(text)
     try:
         value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import MutableMapping, MutableSet
 
 import faust
-from aiokafka import partitioner  # type: ignore[import-untyped]  # it ships no types
 from faust import stores, streams
 from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
@@ -185,12 +184,6 @@ OF_THE_LOG = (
             "__init__": "(self, actives, standbys, *, __strict__=, __faust=, **kwargs)",
             "active_tps": "property",
         },
-    ),
-    Reliance(
-        module="connectors/log/places.py",
-        theirs=partitioner,
-        why="that a key has one partition on every engine",
-        names={"murmur2": "(data)"},
     ),
     Reliance(
         module="ops/worker.py",
