@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from loadtests.formats import told_reference
-from loadtests.houses import House, Sent
+from loadtests.houses import House
 from loadtests.orders import Orders
+from loadtests.outcomes import Sent
 from loadtests.report import percentile
 from loadtests.results import Result
-from loadtests.schedule import Schedule
+from loadtests.schedule import CANCELLED, Schedule
 
 
 def of_kind(results: Iterable[Result], what: str) -> dict[int, list[Result]]:
@@ -36,14 +36,21 @@ def credit(
         for result in notices.get(notice.place, []):
             for number in notice.payments:
                 payment = schedule.payments[number]
-                reference = told_reference(payment, orders.due)
-                sent = houses[payment.merchant].sent.setdefault(reference, Sent(payment=payment))
-                if result.is_good:
-                    sent.accepted.add(notice.kind)
-                elif not result.status:
-                    sent.uncertain.add(notice.kind)
-                if payment.is_live:
-                    _judge_invoice(sent, result, invoices.get(number, []))
+                sent = houses[payment.merchant].of(payment, orders.due)
+                _credit_one(sent, notice.kind, result)
+                if schedule.payments[payment.pays].is_live:
+                    _judge_invoice(sent, result, invoices.get(payment.pays, []))
+
+
+def _credit_one(sent: Sent, kind: str, result: Result) -> None:
+    if kind == CANCELLED:  # notices are in their order: the payment's own were credited before
+        sent.is_in_order &= sent.taken_ns <= result.sent_ns
+    else:
+        sent.sent_ns = min(sent.sent_ns, result.sent_ns)
+    if result.is_good:
+        sent.take(kind, result.answered_ns)
+    elif not result.status:
+        sent.doubt(kind)
 
 
 def _judge_invoice(sent: Sent, notice: Result, registrations: Sequence[Result]) -> None:
@@ -53,8 +60,7 @@ def _judge_invoice(sent: Sent, notice: Result, registrations: Sequence[Result]) 
         sent.was_early |= good[0].answered_ns >= notice.sent_ns
     elif any(not each.status for each in registrations):  # it may have been registered
         sent.was_early = True
-        sent.uncertain |= sent.accepted
-        sent.accepted = set()
+        sent.doubt_all()
     else:
         sent.payment = replace(sent.payment, is_known=False)
 
@@ -79,13 +85,13 @@ def faults_of_load(
 
 
 def faults_of_shops(
-    houses: Mapping[int, House], orders: Orders, schedule: Schedule, results: Sequence[Result]
+    houses: Mapping[int, House], schedule: Schedule, results: Sequence[Result]
 ) -> Iterator[str]:
     """Which shops waited for an invoice whose notice was taken, and were not told that it is."""
     waits = of_kind(results, "wait")
     for payment in schedule.live:
-        sent = houses[payment.merchant].sent.get(told_reference(payment, orders.due))
-        was_taken = sent is not None and sent.accepted and sent.payment.is_known
+        several = houses[payment.merchant].sent.get(payment.number, [])
+        was_taken = any(sent.accepted and sent.payment.is_known for sent in several)
         for wait in waits.get(payment.number, []) if was_taken else []:
             if not wait.is_good:
                 yield f"a shop waited in vain for payment {payment.number}: {wait.status}"
@@ -95,6 +101,6 @@ def faults_of_readers(houses: Mapping[int, House], results: Sequence[Result]) ->
     """Which readers of a pull feed were given something else than the feed holds in the end."""
     for rank, pages in of_kind(results, "read").items():
         read = [each for page in pages for each in page.ids]
-        held = [str(event["id"]) for event in houses[rank].events]
+        held = [event.event_id for event in houses[rank].events]
         if read != held[: len(read)]:
             yield f"{houses[rank].path}: a reader of the feed was given other events than it holds"

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import orjson
 
 from connectors.log.sqlitelog import SqliteLog
+from loadtests.arrivals import Arrival, is_signed
 from loadtests.busy import OK
 from loadtests.shops import Shop
-from loadtests.verify import Arrival, is_signed
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import delivery_id
 from streams.topics import HISTORY, QUARANTINE

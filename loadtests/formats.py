@@ -17,14 +17,16 @@ from connectors.providers import (
     sbps_request,
 )
 from loadtests.merchants import AMOUNT_YEN
-from loadtests.schedule import CONFIRMED, FILED, Payment
+from loadtests.schedule import CANCELLED, CONFIRMED, FILED, PRELIMINARY, Payment
 from streams.domain.slip import build_barcode, canonical_slip
 
 COMPANY_CODE = "12345"
 MAKER_CODE = "929023"
 OK = 200
 LATER = timedelta(minutes=1)
-"""A confirmation says that it was sent so much later than the payment."""
+"""What follows a payment says that it was sent so much later."""
+SBPS_TYPES = {PRELIMINARY: "1", CANCELLED: "2", CONFIRMED: "3"}
+DSK_CODES = {PRELIMINARY: "01", CONFIRMED: "02", CANCELLED: "03"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a request says of one payment."""
+    """What a request says of one payment; `number` tells it from others of the same reference."""
 
+    number: int
     reference: str
     kind: str
     paid_at: datetime
@@ -66,11 +69,11 @@ def _success(status: int, _body: bytes) -> bool:
 def _generic(account: Account, told: Sequence[Told]) -> Request:
     (each,) = told
     members: dict[str, Any] = {
-        "notice_id": f"N-{each.kind}-{each.reference}",
+        "notice_id": f"N-{each.kind}-{each.number}",
         "kind": each.kind,
         "reference": each.reference,
         "amount_yen": AMOUNT_YEN,
-        "payment_id": f"P-{each.reference}",
+        "payment_id": f"P-{each.number}",
         "paid_at": each.paid_at.isoformat(),
         "store": {"chain": "020", "code": "110001"},
     }
@@ -80,19 +83,22 @@ def _generic(account: Account, told: Sequence[Told]) -> Request:
 def _gmo(account: Account, told: Sequence[Told]) -> Request:
     (each,) = told
     return gmo_request(
-        config=account.config, order_id=each.reference, amount_yen=AMOUNT_YEN, at=each.paid_at
+        config=account.config,
+        order_id=each.reference,
+        amount_yen=AMOUNT_YEN,
+        at=each.paid_at,
+        access_id=f"load{each.number:028d}",
     )
 
 
 def _sbps(account: Account, told: Sequence[Told]) -> Request:
     (each,) = told
-    is_confirmed = each.kind == CONFIRMED
     return sbps_request(
         config=account.config,
         tracking_id=each.reference,
         amount_yen=AMOUNT_YEN,
-        at=each.paid_at + LATER * is_confirmed,
-        rec_type="3" if is_confirmed else "1",
+        at=each.paid_at + LATER * (each.kind != PRELIMINARY),
+        rec_type=SBPS_TYPES[each.kind],
         paid=f"{each.paid_at.astimezone(JAPAN):%Y%m%d%H%M%S}",
     )
 
@@ -100,7 +106,7 @@ def _sbps(account: Account, told: Sequence[Told]) -> Request:
 def _dsk(account: Account, told: Sequence[Told]) -> Request:
     rows = [
         DskRow(
-            code="02" if each.kind == CONFIRMED else "01",
+            code=DSK_CODES[each.kind],
             barcode=each.reference,
             at=each.paid_at,
         )
@@ -161,7 +167,7 @@ FORMATS: Mapping[str, Format] = {
 
 def reference_of(payment: Payment, due: date) -> str:
     """The reference as the channel and the invoice give it."""
-    return FORMATS[payment.format].reference(payment.number, due)
+    return FORMATS[payment.format].reference(payment.pays, due)
 
 
 def told_reference(payment: Payment, due: date) -> str:

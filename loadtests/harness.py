@@ -27,6 +27,7 @@ from loadtests.engines import ENGINES
 from loadtests.houses import House, open_houses
 from loadtests.journeys import journeys
 from loadtests.load import STALLED_SECONDS_MAX, until_told
+from loadtests.log_times import notified_ms
 from loadtests.measuring import figures, series
 from loadtests.orders import Orders, Reading
 from loadtests.page import page
@@ -145,11 +146,13 @@ async def run(asked: Asked, folder: Path) -> Measured:
                 await _told(made, houses, asked.profile)
             say("everything was sent; now the truth")
             wrong = course.faults
-            wrong += await faults(made, list(houses.values()))
+            wrong += await faults(made, list(houses.values()), is_last=True)
             wrong += faults_of_load(schedule, course.results, lag_ms_max=asked.lag_ms_max)
-            wrong += faults_of_shops(houses, orders, schedule, course.results)
+            wrong += faults_of_shops(houses, schedule, course.results)
             wrong += faults_of_readers(houses, course.results)
-            ways = journeys(houses, schedule, course, made.arrivals)
+            heard = {arrival.webhook_id for arrival in made.arrivals}
+            notified = await notified_ms(made.product, heard)
+            ways = journeys(houses, schedule, course, made.arrivals, notified)
     found = figures(ways, course, schedule)
     return {"figures": found, "series": series(ways, course), "faults": wrong}
 
@@ -175,19 +178,18 @@ async def _prepare(
     )
     schedule = orders.schedule()
     houses = await open_houses(made, schedule, asked.profile)
+    read = sorted(houses)[: asked.profile.readers]
+    for rank in read:
+        houses[rank].is_read = True
     orders = orders.for_houses(
         accounts={
             f"{rank} {form}": account
             for rank, house in houses.items()
             for form, account in house.accounts.items()
         },
-        readings=tuple(
-            Reading(merchant=rank, api_key=house.api_key)
-            for rank, house in sorted(houses.items())[: asked.profile.readers]
-        ),
+        readings=tuple(Reading(merchant=rank, api_key=houses[rank].api_key) for rank in read),
     )
-    early = [each for each in schedule.payments if each.is_known and not each.is_live]
-    await register(made, [orders.invoice_request(payment) for payment in early])
+    await register(made, map(orders.invoice_request, schedule.early))
     await made.quiet()
     return orders, schedule, houses
 
@@ -195,7 +197,7 @@ async def _prepare(
 async def _told(made: World, houses: dict[int, House], profile: Profile) -> None:
     """Wait until all living servers have answered everything that they were to be told."""
     living = {house.path: house for house in houses.values() if not house.is_dead}
-    want = sum(len(house.told()) for house in living.values())
+    want = sum(sum(house.told().values()) for house in living.values())
 
     async def told() -> int:
         served = await made.receiver.served()

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
-from loadtests.formats import FORMATS, Account
-from loadtests.merchants import MATCHED, Party
+from loadtests.formats import FORMATS, Account, told_reference
+from loadtests.merchants import Party
+from loadtests.outcomes import Sent, possible, settled, sure
 from loadtests.profiles.reading import Profile
 from loadtests.schedule import Payment, Schedule, shared_out
 from loadtests.verify import Expected, Fact
 from loadtests.world import World
 
 AT_ONCE = 32
-PAID, UNMATCHED = "invoice.paid", "payment.unmatched"
-
-
-@dataclass(slots=True, kw_only=True)
-class Sent:
-    """What was sent of one payment: the kinds that were accepted, and those without an answer."""
-
-    payment: Payment
-    accepted: set[str] = field(default_factory=set)
-    uncertain: set[str] = field(default_factory=set)
-    was_early: bool = False
-    """The notice may have come before its invoice, so that it was unmatched at first."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,57 +24,56 @@ class House(Party):
 
     types: frozenset[str]
     accounts: Mapping[str, Account]
-    sent: dict[str, Sent] = field(default_factory=dict)
-    """By the reference as it is told."""
+    sent: dict[int, list[Sent]] = field(default_factory=dict)
+    """The payments of each invoice, by the number of the first one."""
+
+    def of(self, payment: Payment, due: date) -> Sent:
+        """What was sent of a payment so far."""
+        several = self.sent.setdefault(payment.pays, [])
+        for sent in several:
+            if sent.payment.number == payment.number:
+                return sent
+        several.append(Sent(payment=payment, reference=told_reference(payment, due)))
+        return several[-1]
 
     @property
     def notices(self) -> tuple[int, int]:
         """How many notices were accepted, and how many have no answer."""
-        accepted = sum(len(each.accepted) for each in self.sent.values())
-        return accepted, sum(len(each.uncertain - each.accepted) for each in self.sent.values())
+        every = [sent for several in self.sent.values() for sent in several]
+        accepted = sum(len(each.accepted) for each in every)
+        return accepted, sum(len(each.uncertain - each.accepted) for each in every)
 
-    def told(self) -> frozenset[Fact]:
-        """What webhooks must tell."""
-        return frozenset(fact for fact in self._facts() if fact[0] in self.types)
+    def told(self) -> dict[Fact, int]:
+        """What webhooks must tell, and how often."""
+        return self._wanted(self._all(sure))
 
     def expected(self) -> Expected:
         """What must have been told after all that was sent."""
-        may = frozenset(self._uncertain_facts())
+        feed, may = self._all(sure), self._all(possible)
         return Expected(
             path=self.path,
             secret=self.endpoint_secret,
-            told=self.told(),
-            feed=frozenset(self._facts()),
-            may_be_told=frozenset(fact for fact in may if fact[0] in self.types),
+            told=self._wanted(feed),
+            feed=feed,
+            may_be_told=self._wanted(may),
             may_be_in_feed=may,
-            outcomes={fact: outcome_of(fact) for fact in self._facts()},
+            outcomes={
+                fact: how
+                for several in self.sent.values()
+                for fact, how in settled(several).items()
+            },
             complete=not self.is_dead,
         )
 
-    def _facts(self) -> Iterator[Fact]:
-        for reference, sent in self.sent.items():
-            yield from facts_of(sent.payment, reference, sent.accepted)
+    def _all(self, facts_of: Callable[[Sequence[Sent]], Mapping[Fact, int]]) -> dict[Fact, int]:
+        """The facts of every invoice; none of them is of two."""
+        found: dict[Fact, int] = {}
+        for several in self.sent.values():
+            found |= facts_of(several)
+        return found
 
-    def _uncertain_facts(self) -> Iterator[Fact]:
-        for reference, sent in self.sent.items():
-            yield from facts_of(sent.payment, reference, sent.uncertain)
-            if sent.was_early:
-                yield UNMATCHED, reference
-
-
-def facts_of(payment: Payment, reference: str, kinds: Iterable[str]) -> Iterator[Fact]:
-    """What is told of a payment once notices of these kinds were taken."""
-    kinds = sorted(kinds)
-    if not payment.is_known:
-        yield from ((UNMATCHED, reference) for _ in kinds)
-    elif kinds:
-        yield PAID, reference
-        yield from ((f"payment.{kind}", reference) for kind in kinds)
-
-
-def outcome_of(fact: Fact) -> str:
-    """How the notice behind a fact must have been settled."""
-    return "unmatched" if fact[0] == UNMATCHED else MATCHED
+    def _wanted(self, facts: Mapping[Fact, int]) -> dict[Fact, int]:
+        return {fact: times for fact, times in facts.items() if fact[0] in self.types}
 
 
 async def open_houses(world: World, schedule: Schedule, profile: Profile) -> dict[int, House]:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from loadtests.arrivals import Webhook
 from loadtests.generator import Offered
 from loadtests.processes import Watch
-from loadtests.verify import Arrival
 
 STALLED_SECONDS_MAX = 40.0
 POLL_SECONDS = 0.25
@@ -29,7 +29,7 @@ class Load:
     offered: Offered
     references: list[str]
     merchants: Sequence[Told]
-    arrivals: dict[str, Arrival]
+    arrivals: dict[str, Webhook]
     wall_offset_ns: int
     drained_seconds: float
     watch: Watch

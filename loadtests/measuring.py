@@ -84,7 +84,7 @@ def errors(results: Iterable[Result]) -> Measured:
 def _drained(living: Iterable[Journey], notices: Iterable[Result]) -> float:
     """How long after the last notice was answered the last webhook came."""
     answered = max((each.answered_ns for each in notices), default=0)
-    told = max((journey.stages["received"] for journey in _told(living)), default=answered)
+    told = max(_received(living), default=answered)
     return round(max(told - answered, 0) / SECOND_NS, 2)
 
 
@@ -142,7 +142,7 @@ def series(journeys: Sequence[Journey], course: Course) -> Measured:
         "rate": {
             "offered": _counted(second(each.intended_ns) for each in notices),
             "accepted": _counted(second(each.answered_ns) for each in notices if each.is_good),
-            "told": _counted(second(each.stages["received"]) for each in _told(living)),
+            "told": _counted(map(second, _received(living))),
         },
         "latency_ms": _percentiles(living, "received", second),
         "stages_p50_ms": {stage: _percentiles(living, stage, second)["p50"] for stage in STAGES},
@@ -162,8 +162,8 @@ def _seconds_from(begin_ns: int) -> Callable[[int], int]:
     return lambda at_ns: (at_ns - begin_ns) // SECOND_NS
 
 
-def _told(journeys: Iterable[Journey]) -> list[Journey]:
-    return [journey for journey in journeys if "received" in journey.stages]
+def _received(journeys: Iterable[Journey]) -> list[int]:
+    return [at_ns for journey in journeys if (at_ns := journey.received_ns) is not None]
 
 
 def _counted(seconds: Iterable[int]) -> list[tuple[float, float]]:

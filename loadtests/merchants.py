@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 import orjson
 
 from connectors.providers import generic_request
 from loadtests.generator import http_request
-from loadtests.verify import Expected, facts
+from loadtests.verify import Event, Expected, facts
 
 TOLD = frozenset({"invoice.paid"})
 """What the shops subscribe to: one webhook for each notice."""
@@ -30,12 +28,12 @@ class Party:
     api_key: str
     endpoint_id: str
     endpoint_secret: str
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     cursor: str = ""
-    made_at: dict[str, datetime] = field(default_factory=dict)
-    """When the delivery of each event was made."""
-    first_attempts: dict[str, datetime] = field(default_factory=dict)
-    """When each was first tried."""
+    is_read: bool = False
+    """Whether others read his feed too, so that it is compared with what they read."""
+    first_attempts: dict[str, float] = field(default_factory=dict)
+    """When each event was first tried, in milliseconds since 1970."""
 
     @property
     def is_dead(self) -> bool:
@@ -102,6 +100,6 @@ class Merchant(Party):
             feed=facts(IN_FEED, self.accepted),
             may_be_told=facts(TOLD, self.uncertain),
             may_be_in_feed=facts(IN_FEED, self.uncertain),
-            outcomes=dict.fromkeys(facts(IN_FEED, self.accepted), MATCHED),
+            outcomes={fact: [MATCHED] for fact in facts(IN_FEED, self.accepted)},
             complete=not self.is_dead,
         )

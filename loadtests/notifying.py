@@ -15,13 +15,13 @@ from pathlib import Path
 from connectors.log.elements import Element, size_of
 from connectors.log.sqlitelog import SqliteLog
 from connectors.sealing import Sealer
+from loadtests.arrivals import Arrival
 from loadtests.delivery_truth import Heard, Recorded, check_arrivals
 from loadtests.generator import Answered, offer
 from loadtests.load import STALLED_SECONDS_MAX, Load, until_told
 from loadtests.processes import Watch
 from loadtests.receiving import Receiving, start_receiving
 from loadtests.shops import APART, MASTER_KEY, MASTER_KEY_TEXT, Shop
-from loadtests.verify import Arrival
 from ops.audit import lag_by_stage
 from ops.children import Child, ChildSpec
 from ops.engines import partitions_of, setup

@@ -17,6 +17,8 @@ from loadtests.profiles.reading import Profile
 from loadtests.schedule import Notice, Payment, Schedule, plan
 
 FILE = "orders.json"
+PAID_AGAIN_AFTER = timedelta(hours=1)
+"""Slips tell acts of paying apart by the minute at best."""
 VARIABLE = "KESHIKOMI_LOAD_ORDERS"
 """Names the file to the processes."""
 
@@ -72,9 +74,12 @@ class Orders:
         account, form = self.account(payments[0]), payments[0].format
         told = [
             Told(
+                number=each.number,
                 reference=reference_of(each, self.due),
                 kind=notice.kind,
-                paid_at=self.paid_from + timedelta(seconds=int(each.at_seconds)),
+                paid_at=self.paid_from
+                + timedelta(seconds=int(each.at_seconds))
+                + PAID_AGAIN_AFTER * each.pays_again,
             )
             for each in payments
         ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import orjson
 
+from loadtests.arrivals import Arrival, read_dump
 from loadtests.busy import Mood
 from loadtests.generator import Client, http_request
 from loadtests.refusing import Refused
-from loadtests.verify import Arrival, read_dump
 from ops.settings import SUPERVISED_BY
 
 OK = 200
@@ -30,12 +30,17 @@ class Receiving:
         """The process id."""
         return self.process.pid
 
+    async def arrivals(self, first: int) -> AsyncIterator[Arrival]:
+        """What came from this place on, page by page."""
+        while lines := await self._ask("GET", f"/dump/{first}"):
+            page = read_dump(lines)
+            first += len(page)
+            for arrival in page:
+                yield arrival
+
     async def new_arrivals(self, first: int) -> list[Arrival]:
-        """What came from this place on."""
-        found: list[Arrival] = []
-        while lines := await self._ask("GET", f"/dump/{first + len(found)}"):
-            found += read_dump(lines)
-        return found
+        """The same, all in memory."""
+        return [arrival async for arrival in self.arrivals(first)]
 
     async def counts(self) -> Mapping[str, int]:
         """How many webhooks came, by path."""

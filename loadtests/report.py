@@ -9,7 +9,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -70,18 +69,13 @@ def stages_ms(load: Load) -> Measured:
             continue
         intended_ns = load.offered.intended_ns[place]
         parts["accepted"].append((load.offered.answered_ns[place] - intended_ns) / 1e6)
-        received = _epoch_ms(arrival.stages.get("received_at"))
-        matched = _epoch_ms(arrival.stages.get("matched_at"))
+        received, matched = arrival.received_ms, arrival.matched_ms
         if received is not None and matched is not None:
             begun_ms = (intended_ns + load.wall_offset_ns) / 1e6
             parts["received"].append(received - begun_ms)
             parts["matched"].append(matched - received)
             parts["told"].append((arrival.at_ns + load.wall_offset_ns) / 1e6 - matched)
     return {name: spread(values) for name, values in parts.items() if values}
-
-
-def _epoch_ms(text: str | None) -> float | None:
-    return datetime.fromisoformat(text).timestamp() * 1_000 if text else None
 
 
 def backlog(load: Load) -> list[int]:

@@ -1,7 +1,8 @@
 """When which notice leaves, worked out before anything is sent: the same again for the same seed.
 
 A notice is one request of a provider. Each payment has an invoice of its own, but for those whose
-reference nobody issued; a file of slips tells of several payments of one merchant at once.
+reference nobody issued, and those that pay an invoice again; a file of slips tells of several
+payments of one merchant at once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtests.profiles.reading import Profile
 
@@ -22,12 +23,15 @@ POWER = 1.1
 """The exponent of the power law: how much larger each merchant is than the next one."""
 LEAD_SECONDS = 3.0
 """So long before its payment a shop registers an invoice."""
-PRELIMINARY, CONFIRMED = "preliminary", "confirmed"
+PRELIMINARY, CONFIRMED, CANCELLED = "preliminary", "confirmed", "preliminary_cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One act of paying; `is_live` is an invoice that a shop registers during the load."""
+    """One act of paying; `is_live` is an invoice that a shop registers during the load.
+
+    `pays` is the number of the payment whose invoice it pays: its own, unless it pays again.
+    """
 
     number: int
     at_seconds: float
@@ -35,6 +39,13 @@ class Payment:
     merchant: int
     is_known: bool
     is_live: bool
+    pays: int
+    is_taken_back: bool = False
+
+    @property
+    def pays_again(self) -> bool:
+        """Whether the invoice was paid by another payment before."""
+        return self.pays != self.number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,15 @@ class Schedule:
         """Those whose invoices shops register during the load."""
         return [payment for payment in self.payments if payment.is_live]
 
+    @property
+    def early(self) -> list[Payment]:
+        """Those whose invoices are registered beforehand."""
+        return [
+            payment
+            for payment in self.payments
+            if payment.is_known and not payment.is_live and not payment.pays_again
+        ]
+
     def pairs(self) -> list[tuple[int, str]]:
         """Which merchants are paid, and by which formats."""
         return sorted({(payment.merchant, payment.format) for payment in self.payments})
@@ -84,22 +104,48 @@ def plan(
         size = FILE_ROWS if form == FILED else 1
         group = times[len(payments) : len(payments) + size]
         numbers = tuple(range(len(payments), len(payments) + len(group)))
-        for number in numbers:
-            at = group[-1]
-            is_known = chance.random() >= profile.unknown
-            is_live = is_known and at >= LEAD_SECONDS and chance.random() < profile.live
-            payment = Payment(
-                number=number,
-                at_seconds=at,
-                format=form,
-                merchant=merchant,
-                is_known=is_known,
-                is_live=is_live,
-            )
-            payments.append(payment)
+        payments += [_payment(chance, profile, each, group[-1], form, merchant) for each in numbers]
         groups.append((group[-1], numbers))
+    for again in _again(chance, profile, seconds, payments):
+        payments.append(again)
+        groups.append((again.at_seconds, (again.number,)))
     told = list(_told(chance, profile, seconds, payments, groups))
     return Schedule(payments=payments, notices=_in_order(told))
+
+
+def _payment(  # noqa: PLR0917  # all that was drawn of it
+    chance: random.Random, profile: Profile, number: int, at: float, form: str, merchant: int
+) -> Payment:
+    is_known = chance.random() >= profile.unknown
+    is_live = is_known and at >= LEAD_SECONDS and chance.random() < profile.live
+    # A shop that waits for an invoice would see it paid for a moment only.
+    may_be_taken_back = is_known and not is_live and form != CONFIRMS_AT_ONCE
+    return Payment(
+        number=number,
+        at_seconds=at,
+        format=form,
+        merchant=merchant,
+        is_known=is_known,
+        is_live=is_live,
+        pays=number,
+        is_taken_back=may_be_taken_back and chance.random() < profile.taken_back,
+    )
+
+
+def _again(
+    chance: random.Random, profile: Profile, seconds: float, payments: Sequence[Payment]
+) -> list[Payment]:
+    """The payments of invoices that are paid twice, numbered from the last one on."""
+    twice = [
+        payment
+        for payment in payments
+        if payment.is_known and not payment.is_taken_back and chance.random() < profile.paid_twice
+    ]
+    later = profile.paid_twice_after * seconds
+    return [
+        replace(payment, number=number, at_seconds=payment.at_seconds + later, is_live=False)
+        for number, payment in enumerate(twice, len(payments))
+    ]
 
 
 def _times(ramp: Sequence[tuple[float, float]], rate: float, seconds: float) -> Iterator[float]:
@@ -132,7 +178,11 @@ def _told(
     for at, group in groups:
         kind = CONFIRMED if payments[group[0]].format == CONFIRMS_AT_ONCE else PRELIMINARY
         yield from _sendings(chance, profile, seconds, (at, kind, group, next(numbers)))
-        known = tuple(number for number in group if payments[number].is_known)
+        back = tuple(number for number in group if payments[number].is_taken_back)
+        known = tuple(each for each in group if payments[each].is_known and each not in back)
+        if back:
+            later = at + profile.taken_back_after * seconds
+            yield from _sendings(chance, profile, seconds, (later, CANCELLED, back, next(numbers)))
         if kind == PRELIMINARY and known and chance.random() < profile.confirmed:
             later = at + profile.confirmed_after * seconds
             again = (later, CONFIRMED, known, next(numbers))

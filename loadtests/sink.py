@@ -1,4 +1,4 @@
-"""Receives webhooks for many merchants in one cheap process, and remembers all of them.
+"""Receives webhooks for many merchants in one cheap process, and keeps all of them in a file.
 
 The path says how a merchant's server behaves: `/ok/NAME` answers at once, `/hang/NAME` never,
 `/fail/NAME` with 500, `/slow/MILLISECONDS/NAME` late. `/busy/CAPACITY/MILLISECONDS/NAME` is late
@@ -21,11 +21,15 @@ import argparse
 import asyncio
 import signal
 import sys
+import tempfile
 import time
+import weakref
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from struct import Struct
+from typing import BinaryIO, cast
 
 import orjson
 import uvloop
@@ -48,8 +52,8 @@ ANSWERS = {
 HEAD_BYTES_MAX = 16 * 1024
 BODY_BYTES_MAX = 1024 * 1024
 DUMP_PAGE = 5_000
-ARRIVALS_MAX = 2_000_000
-"""More than this and the receiver would be what runs out of memory."""
+PREFIX = Struct("<QHHII")
+"""Before each arrival in the file: when, the status, and how long path, head and body are."""
 
 Arrival = tuple[str, int, bytes, bytes]
 """The path, when it came, the head of the request, the body."""
@@ -57,31 +61,61 @@ Answer = tuple[int, float, Callable[[], None]]
 """The status, 0 for none at all, after how many seconds, and what to call then."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Store:
-    """Everything that came, in order."""
+    """Everything that came, in order: in a file without a name, and in memory what is counted."""
 
-    arrivals: list[tuple[Arrival, int]] = field(default_factory=list)
-    """Each with the status that it is answered."""
+    file: BinaryIO = field(default_factory=tempfile.TemporaryFile)
+    places: array[int] = field(default_factory=lambda: array("Q"))
+    """Where each begins in the file."""
+    size: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    served: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    served: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Digests of the ids that were answered by success, by path."""
     busy: BusyServers = field(default_factory=BusyServers)
 
+    def __post_init__(self) -> None:
+        """The file goes with whoever holds it."""
+        weakref.finalize(self, self.file.close)
+
     def keep(self, arrival: Arrival, status: int) -> None:
-        if len(self.arrivals) < ARRIVALS_MAX:
-            self.arrivals.append((arrival, status))
-        self.counts[arrival[0]] += 1
+        """Note it and the status that it is answered."""
+        path, at_ns, head, body = arrival
+        sizes = (at_ns, status, len(path), len(head), len(body))
+        written = b"".join((PREFIX.pack(*sizes), path.encode("latin-1"), head, body))
+        self.file.write(written)
+        self.places.append(self.size)
+        self.size += len(written)
+        self.counts[path] += 1
         if status == OK:
-            self.served[arrival[0]].add(header(arrival[2], b"webhook-id"))
+            self.served[path].add(hash(header(head, b"webhook-id")))
 
     def reset(self) -> None:
-        self.arrivals.clear()
+        self.file.seek(0)
+        self.file.truncate()
+        self.size = 0
+        self.places = array("Q")
         self.counts.clear()
         self.served.clear()
 
     def dump(self, first: int) -> bytes:
-        page = self.arrivals[first : first + DUMP_PAGE]
-        return b"".join(_line(arrival, status) for arrival, status in page)
+        """A page of lines."""
+        if first >= len(self.places):
+            return b""
+        self.file.seek(self.places[first])
+        count = min(DUMP_PAGE, len(self.places) - first)
+        lines = b"".join(self._line() for _ in range(count))
+        self.file.seek(self.size)
+        return lines
+
+    def _line(self) -> bytes:
+        """The next arrival of the file as a line of JSON."""
+        at_ns, status, *sizes = PREFIX.unpack(self.file.read(PREFIX.size))
+        path, head, body = (self.file.read(size) for size in sizes)
+        headers = {name: header(head, name.encode()).decode("latin-1") for name in KEPT_HEADERS}
+        text, where = body.decode("utf-8", "replace"), path.decode("latin-1")
+        line = {"path": where, "ns": at_ns, "status": status, **headers, "body": text}
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
     def said(self, about: str) -> object:
         """The answer to a question of one word, or None."""
@@ -90,14 +124,6 @@ class Store:
             "/served": {path: len(ids) for path, ids in self.served.items()},
             "/most": self.busy.most,
         }.get(about)
-
-
-def _line(arrival: Arrival, status: int) -> bytes:
-    path, at_ns, head, body = arrival
-    headers = {name: header(head, name.encode()).decode("latin-1") for name in KEPT_HEADERS}
-    text = body.decode("utf-8", "replace")
-    line = {"path": path, "ns": at_ns, "status": status, **headers, "body": text}
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 KINDS = frozenset({"ok", "hang", "fail", "slow", "busy"})

@@ -9,21 +9,24 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from loadtests.arrivals import Checked
 from loadtests.load import POLL_SECONDS
 from loadtests.merchants import Party
 from loadtests.verify import (
-    Arrival,
+    Event,
     check_audit,
     check_deliveries,
     check_feed,
     check_order,
     check_refusals,
     check_webhooks,
-    fact_of,
+    event_of,
 )
 from loadtests.world import World
 
 PAGE = 250
+AT_ONCE = 8
+"""Merchants who are asked for at the same time."""
 ENDED_SECONDS_MAX = 30.0
 """A delivery that was cut off by an end of its worker is made again within this time."""
 
@@ -31,24 +34,39 @@ Row = dict[str, Any]
 
 
 async def faults(
-    world: World, parties: Sequence[Party] | None = None, *, repeats_allowed: bool = False
+    world: World,
+    parties: Sequence[Party] | None = None,
+    *,
+    repeats_allowed: bool = False,
+    is_last: bool = False,
 ) -> list[str]:
     """Everything that is not as it must be after all loads so far.
 
     `parties` are all who were to be told, if they are not the world's own merchants. With
-    `repeats_allowed` a webhook may have come again, as after a crash: under its one id.
+    `repeats_allowed` a webhook may have come again, as after a crash: under its one id. With
+    `is_last` no load follows, and the feeds are forgotten once they were judged.
     """
     await world.quiet()
-    world.arrivals += await world.receiver.new_arrivals(len(world.arrivals))
-    by_path: dict[str, list[Arrival]] = {}
+    await world.new_arrivals()
+    by_path: dict[str, list[Checked]] = {}
     for arrival in world.arrivals:
         by_path.setdefault(arrival.path, []).append(arrival)
     found = list(check_refusals(world.client.curt))
     parties = world.merchants if parties is None else parties
-    for merchant in parties:
-        arrivals = by_path.pop(merchant.path, [])
-        found += check_webhooks(merchant.expected(), arrivals, repeats_allowed=repeats_allowed)
-        found += await _faults_of_lists(world, merchant, arrivals)
+    of_each: dict[str, list[str]] = {}
+
+    async def judge(some: Sequence[Party]) -> None:
+        for merchant in some:
+            arrivals = by_path.pop(merchant.path, [])
+            of_each[merchant.path] = [
+                *check_webhooks(merchant.expected(), arrivals, repeats_allowed=repeats_allowed),
+                *await _faults_of_lists(world, merchant, arrivals),
+            ]
+            if is_last and not merchant.is_read:
+                merchant.events = []
+
+    await asyncio.gather(*(judge(parties[lane::AT_ONCE]) for lane in range(AT_ONCE)))
+    found += [fault for merchant in parties for fault in of_each[merchant.path]]
     found += [f"{path}: no merchant has this server" for path in by_path]
     accepted = sum(merchant.notices[0] for merchant in parties)
     uncertain = sum(merchant.notices[1] for merchant in parties)
@@ -56,21 +74,21 @@ async def faults(
     return found
 
 
-async def _faults_of_lists(world: World, merchant: Party, arrivals: Sequence[Arrival]) -> list[str]:
+async def _faults_of_lists(world: World, merchant: Party, arrivals: Sequence[Checked]) -> list[str]:
     """What the feed and the list of deliveries say that is not so; each is read on from before."""
     expected = merchant.expected()
     new = await new_events(world, merchant)
     merchant.events += new
     arrived = [(arrival.reference, arrival.webhook_id) for arrival in arrivals]
     found = list(check_feed(expected, merchant.events, arrivals))
-    found += check_order(merchant.path, arrived, [event["id"] for event in merchant.events])
+    found += check_order(merchant.path, arrived, [event.event_id for event in merchant.events])
     if new:
-        since = min(map(_told_at, new))
-        told = expected.told | expected.may_be_told
+        since = min(event.at for event in new)
         wanted = {
-            str(event["id"])
+            event.event_id
             for event in merchant.events
-            if fact_of(event) in told and _told_at(event) >= since
+            if event.at >= since
+            and (event.fact in expected.told or event.fact in expected.may_be_told)
         }
         listed = await deliveries(world, merchant, since)
         _note_times(merchant, listed)
@@ -82,23 +100,17 @@ async def _faults_of_lists(world: World, merchant: Party, arrivals: Sequence[Arr
 
 def _note_times(merchant: Party, listed: Iterable[Row]) -> None:
     for row in listed:
-        event_id = str(row["event_id"])
-        merchant.made_at[event_id] = datetime.fromisoformat(row["created_at"])
         if row["attempts"]:
-            first = row["attempts"][0]["at"]
-            merchant.first_attempts[event_id] = datetime.fromisoformat(first)
+            first = datetime.fromisoformat(row["attempts"][0]["at"])
+            merchant.first_attempts[str(row["event_id"])] = first.timestamp() * 1_000
 
 
-def _told_at(event: Row) -> datetime:
-    return datetime.fromisoformat(event["payload"]["timestamp"])
-
-
-async def new_events(world: World, merchant: Party) -> list[Row]:
+async def new_events(world: World, merchant: Party) -> list[Event]:
     """What a merchant's pull feed has beyond what was read of it; moves his cursor."""
-    events: list[Row] = []
+    events: list[Event] = []
     while True:
         page = await _page(world, merchant, "/v1/events", merchant.cursor)
-        events += page["data"]
+        events += map(event_of, page["data"])
         merchant.cursor = page["next"] or merchant.cursor
         if not page["data"]:
             return events

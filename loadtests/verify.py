@@ -8,15 +8,17 @@ delivered; every refusal must have said when to come again; and the audit of the
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
+from sys import intern
 from typing import Any
 
 import orjson
+
+from loadtests.arrivals import Checked
 
 FAULTS_SHOWN_MAX = 20
 OK = 200
@@ -26,20 +28,19 @@ Fact = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A webhook as the receiver saw it."""
+class Event:
+    """What is kept of an event of the pull feed."""
 
-    path: str
-    at_ns: int
-    webhook_id: str
-    timestamp: str
-    signature: str
-    body: str
+    event_id: str
     type: str
     reference: str
-    stages: Mapping[str, str | None]
-    status: int = 200
-    """What it was answered; 0 is nothing at all."""
+    outcome: str
+    at: datetime
+
+    @property
+    def fact(self) -> Fact:
+        """What it tells."""
+        return self.type, self.reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,119 +52,95 @@ class Expected:
 
     path: str
     secret: str
-    told: frozenset[Fact]
-    """What webhooks must tell."""
-    feed: frozenset[Fact]
+    told: Mapping[Fact, int]
+    """What webhooks must tell, and how many of them."""
+    feed: Mapping[Fact, int]
     """What the pull feed must hold."""
-    may_be_told: frozenset[Fact] = frozenset()
-    may_be_in_feed: frozenset[Fact] = frozenset()
-    outcomes: Mapping[Fact, str] = field(default_factory=dict)
-    """How the notice of a fact must have been settled."""
+    may_be_told: Mapping[Fact, int] = field(default_factory=dict)
+    may_be_in_feed: Mapping[Fact, int] = field(default_factory=dict)
+    outcomes: Mapping[Fact, Sequence[str]] = field(default_factory=dict)
+    """How the notices of a fact must have been settled, in any order."""
     complete: bool = True
 
 
-def facts(types: Iterable[str], references: Iterable[str]) -> frozenset[Fact]:
-    """Each of the types for each of the references."""
-    return frozenset((kind, reference) for reference in references for kind in types)
+def facts(types: Iterable[str], references: Iterable[str]) -> dict[Fact, int]:
+    """Each of the types once for each of the references."""
+    return {(kind, reference): 1 for reference in references for kind in types}
 
 
-def read_dump(lines: bytes) -> list[Arrival]:
-    """The receiver's dump as arrivals, in the order in which they came."""
-    return [_arrival(orjson.loads(line)) for line in lines.splitlines()]
-
-
-def _arrival(line: dict[str, object]) -> Arrival:
-    body = str(line["body"])
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        said = {}
-    data = said.get("data") or {}
-    return Arrival(
-        path=str(line["path"]),
-        at_ns=int(str(line["ns"])),
-        webhook_id=str(line["webhook-id"]),
-        timestamp=str(line["webhook-timestamp"]),
-        signature=str(line["webhook-signature"]),
-        body=body,
-        type=str(said.get("type")),
-        reference=str((data.get("payment") or {}).get("reference")),
-        stages=data.get("stages") or {},
-        status=int(str(line["status"])),
-    )
-
-
-def is_signed(arrival: Arrival, secret: str) -> bool:
-    """Whether one of the signatures fits, by the rules of Standard Webhooks 1.0.0."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = f"{arrival.webhook_id}.{arrival.timestamp}.{arrival.body}".encode()
-    right = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-    return any(hmac.compare_digest(right, given) for given in arrival.signature.split())
-
-
-def check_webhooks(  # noqa: C901  # a list of checks, one after the other
-    expected: Expected, arrivals: Sequence[Arrival], *, repeats_allowed: bool = False
+def check_webhooks(
+    expected: Expected, arrivals: Sequence[Checked], *, repeats_allowed: bool = False
 ) -> Iterator[str]:
     """What is wrong with the webhooks that came to one merchant."""
-    ids_by_fact: dict[tuple[str, str], set[str]] = {}
-    facts_by_id: dict[str, set[tuple[str, str]]] = {}
-    bodies_by_id: dict[str, set[str]] = {}
+    ids_by_fact: dict[Fact, set[str]] = {}
+    said_by_id: dict[str, set[tuple[Fact, bytes]]] = {}
     for arrival in arrivals:
-        if not is_signed(arrival, expected.secret):
+        if not arrival.is_signed:
             yield f"{expected.path}: {arrival.webhook_id} has no valid signature"
         fact = (arrival.type, arrival.reference)
         ids_by_fact.setdefault(fact, set()).add(arrival.webhook_id)
-        facts_by_id.setdefault(arrival.webhook_id, set()).add(fact)
-        bodies_by_id.setdefault(arrival.webhook_id, set()).add(arrival.body)
-    for fact in sorted(ids_by_fact.keys() - expected.told - expected.may_be_told):
-        yield f"{expected.path}: told of {fact}, which was not to be told here"
-    for fact, ids in ids_by_fact.items():
-        if len(ids) > 1:
-            yield f"{expected.path}: told of {fact} under {len(ids)} ids"
-    for webhook_id, facts in facts_by_id.items():
-        if len(facts) > 1:
-            yield f"{expected.path}: {webhook_id} names {len(facts)} different things"
-    for webhook_id, bodies in bodies_by_id.items():
-        if len(bodies) > 1:
-            yield f"{expected.path}: {webhook_id} came with {len(bodies)} different bodies"
+        said_by_id.setdefault(arrival.webhook_id, set()).add((fact, arrival.digest))
+    for fact, ids in sorted(ids_by_fact.items()):
+        most = expected.told.get(fact, 0) + expected.may_be_told.get(fact, 0)
+        if not most:
+            yield f"{expected.path}: told of {fact}, which was not to be told here"
+        elif len(ids) > most:
+            yield f"{expected.path}: told of {fact} under {len(ids)} ids, not {most}"
+    for webhook_id, said in said_by_id.items():
+        if len(said) > 1:
+            yield f"{expected.path}: {webhook_id} came with {len(said)} different bodies"
     if expected.complete:
-        served = [arrival for arrival in arrivals if arrival.status == OK]
-        told = {(arrival.type, arrival.reference) for arrival in served}
-        for fact in sorted(expected.told - told):
+        yield from _check_complete(expected, arrivals, repeats_allowed=repeats_allowed)
+
+
+def _check_complete(
+    expected: Expected, arrivals: Sequence[Checked], *, repeats_allowed: bool
+) -> Iterator[str]:
+    """What a server that answers was not told, or was told again."""
+    served = [arrival for arrival in arrivals if arrival.status == OK]
+    facts_by_id = {arrival.webhook_id: (arrival.type, arrival.reference) for arrival in served}
+    times = Counter(facts_by_id.values())
+    for fact, wanted in sorted(expected.told.items()):
+        if not times[fact]:
             yield f"{expected.path}: never told of {fact}"
-        repeats = len(served) - len({arrival.webhook_id for arrival in served})
-        if repeats and not repeats_allowed:
-            yield f"{expected.path}: {repeats} webhooks came again"
+        elif times[fact] < wanted:
+            yield f"{expected.path}: told of {fact} {times[fact]} times, not {wanted}"
+    repeats = len(served) - len(facts_by_id)
+    if repeats and not repeats_allowed:
+        yield f"{expected.path}: {repeats} webhooks came again"
 
 
 def check_feed(
-    expected: Expected, events: Sequence[Mapping[str, object]], arrivals: Iterable[Arrival]
+    expected: Expected, events: Sequence[Event], arrivals: Iterable[Checked]
 ) -> Iterator[str]:
     """What is wrong with the pull feed of one merchant, against what he should have been told."""
-    ids = Counter(str(event["id"]) for event in events)
+    ids = Counter(event.event_id for event in events)
     for event_id, times in ids.items():
         if times > 1:
             yield f"{expected.path}: the feed has {event_id} {times} times"
-    times_told = Counter(fact_of(event) for event in events)
-    for fact in sorted(expected.feed - times_told.keys()):
-        yield f"{expected.path}: the feed does not have {fact}"
-    for fact in sorted(times_told.keys() - expected.feed - expected.may_be_in_feed):
-        yield f"{expected.path}: the feed has {fact}, which nobody caused"
-    for fact, times in times_told.items():
-        if times > 1:
-            yield f"{expected.path}: the feed has {fact} under {times} ids"
-    yield from _check_outcomes(expected, events)
+    yield from _check_facts(expected, events)
     for webhook_id in sorted({arrival.webhook_id for arrival in arrivals} - ids.keys()):
         yield f"{expected.path}: the webhook {webhook_id} is not in the feed"
 
 
-def _check_outcomes(expected: Expected, events: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    """Which notices were not settled as they must be."""
+def _check_facts(expected: Expected, events: Sequence[Event]) -> Iterator[str]:
+    """What the feed does not tell, tells in vain, or tells to be settled as it must not be."""
+    outcomes: dict[Fact, list[str]] = {}
     for event in events:
-        fact = fact_of(event)
-        wanted, found = expected.outcomes.get(fact), _part(event, "settlement").get("outcome")
-        if wanted is not None and found != wanted:
-            yield f"{expected.path}: {fact} was settled as {found}, not as {wanted}"
+        outcomes.setdefault(event.fact, []).append(event.outcome)
+    for fact, wanted in sorted(expected.feed.items()):
+        if len(outcomes.get(fact, ())) < wanted:
+            yield f"{expected.path}: the feed does not have {fact}, or too few of {wanted}"
+    for fact, found in sorted(outcomes.items()):
+        most = expected.feed.get(fact, 0) + expected.may_be_in_feed.get(fact, 0)
+        right = sorted(expected.outcomes.get(fact, found))
+        if not most:
+            yield f"{expected.path}: the feed has {fact}, which nobody caused"
+        elif len(found) > most:
+            yield f"{expected.path}: the feed has {fact} under {len(found)} ids, not {most}"
+        elif len(right) == len(found) and right != sorted(found):
+            told, meant = ", ".join(sorted(found)), ", ".join(right)
+            yield f"{expected.path}: {fact} was settled as {told}, not as {meant}"
 
 
 def check_order(
@@ -228,9 +205,15 @@ def check_refusals(curt: int) -> Iterator[str]:
         yield f"{curt} answers 503 had no Retry-After"
 
 
-def fact_of(event: Mapping[str, object]) -> Fact:
-    """What an event of the feed tells: its type and the reference that was paid."""
-    return str(event.get("type")), str(_part(event, "payment").get("reference"))
+def event_of(row: Mapping[str, Any]) -> Event:
+    """What is kept of an event as the pull feed gives it."""
+    return Event(
+        event_id=str(row["id"]),
+        type=intern(str(row.get("type"))),
+        reference=str(_part(row, "payment").get("reference")),
+        outcome=intern(str(_part(row, "settlement").get("outcome"))),
+        at=datetime.fromisoformat(row["payload"]["timestamp"]),
+    )
 
 
 def _part(event: Mapping[str, object], name: str) -> Mapping[str, object]:

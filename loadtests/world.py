@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from loadtests.arrivals import Checked, Webhook, checked
 from loadtests.engines import Engines
 from loadtests.generator import Client, http_request, offer
 from loadtests.insisting import insist
@@ -22,7 +23,6 @@ from loadtests.merchants import TOLD, Merchant
 from loadtests.processes import Watch, tree
 from loadtests.receiving import Receiving, start_receiving
 from loadtests.refusing import Refused
-from loadtests.verify import Arrival
 from ops.demo_product import Product, start
 from streams.clock import system_clock
 from streams.topics import STAGES
@@ -54,7 +54,8 @@ class World:
         self.product, self.receiver, self.engines = product, receiver, engines
         self.client = Client(product.port)
         self.merchants: list[Merchant] = []
-        self.arrivals: list[Arrival] = []
+        self.arrivals: list[Checked] = []
+        self._secrets: dict[str, str] = {}
         self._numbers = 0
         self._unpaid: deque[tuple[Merchant, str]] = deque()
 
@@ -118,7 +119,9 @@ class World:
         """An endpoint of a merchant at this path of the receiver."""
         url = f"http://127.0.0.1:{self.receiver.port}{path}"
         body = {"url": url, "types": sorted(types), **options}
-        return await self.call("POST", "/v1/endpoints", body, key=api_key)
+        made = await self.call("POST", "/v1/endpoints", body, key=api_key)
+        self._secrets[path] = made["secret"]
+        return made
 
     @property
     def unpaid(self) -> int:
@@ -173,7 +176,6 @@ class World:
         With `insisting`, what was not accepted is offered again until it is, as providers do.
         """
         requests, references, owners = self.notices(int(rate * seconds))
-        seen = len(self.arrivals)
         offset_ns = int(system_clock().timestamp() * 1e9) - time.perf_counter_ns()
         async with Watch(self.processes()) as watch:
             offered = await offer(self.client, requests, rate)
@@ -186,9 +188,8 @@ class World:
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
-        arrivals = await self.receiver.new_arrivals(seen)
-        self.arrivals += arrivals
-        first: dict[str, Arrival] = {}
+        arrivals = await self.new_arrivals()
+        first: dict[str, Webhook] = {}
         for arrival in arrivals:
             first.setdefault(arrival.reference, arrival)
         return Load(
@@ -202,6 +203,15 @@ class World:
             around=frozenset(self.around()),
             repeats=len(arrivals) - len(first),
         )
+
+    async def new_arrivals(self) -> list[Checked]:
+        """What came since the last call; signatures are judged at once, and bodies let go."""
+        found = [
+            checked(arrival, self._secrets.get(arrival.path))
+            async for arrival in self.receiver.arrivals(len(self.arrivals))
+        ]
+        self.arrivals += found
+        return found
 
     async def _told(self) -> None:
         """Wait for the webhooks of all that was accepted, for as long as more of them come."""

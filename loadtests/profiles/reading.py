@@ -31,6 +31,11 @@ class Profile:
         again_within: The share of the time within which a notice is sent again.
         confirmed: The share of preliminary payments that are confirmed.
         confirmed_after: How much later, as a share of the time.
+        paid_twice: The share of invoices that are paid once more, by a payment of its own.
+        paid_twice_after: How much later, as a share of the time.
+        taken_back: The share of preliminary payments that are cancelled (速報取消), of those whose
+            provider has such a notice and whose invoice no shop waits for.
+        taken_back_after: How much later, as a share of the time.
         outage: When busy servers are away, as shares of the time; nothing is never.
         retry_seconds: The endpoints' own steps between attempts; nothing is the standard.
         readers: How many read the pull feeds of the largest merchants.
@@ -47,6 +52,10 @@ class Profile:
     again_within: float = 0.0
     confirmed: float = 0.0
     confirmed_after: float = 0.0
+    paid_twice: float = 0.0
+    paid_twice_after: float = 0.1
+    taken_back: float = 0.0
+    taken_back_after: float = 0.1
     outage: tuple[float, float] | None = None
     retry_seconds: tuple[int, ...] = ()
     readers: int = 2

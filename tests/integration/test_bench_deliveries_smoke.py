@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 from connectors.signing import sign
+from loadtests.arrivals import Arrival, read_dump
 from loadtests.busy import BusyServers, Mood
 from loadtests.delivery_truth import Heard, Recorded, check_arrivals, numbered
 from loadtests.generator import Client, http_request
 from loadtests.shops import SECRET, Shop
 from loadtests.sink import listen
-from loadtests.verify import Arrival, read_dump
 from streams.codecs import encode
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import delivery_id
@@ -50,7 +50,6 @@ def an_arrival(number: int, *, status: int = 200) -> Arrival:
         body=body,
         type="invoice.paid",
         reference=shop.reference(number),
-        stages={},
         status=status,
     )
 

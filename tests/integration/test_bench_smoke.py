@@ -12,11 +12,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from loadtests.arrivals import read_dump
 from loadtests.generator import Client, http_request, offer
 from loadtests.ratios import keep
 from loadtests.report import percentile, spread, table
 from loadtests.sink import listen
-from loadtests.verify import read_dump
 from tests.conftest import Eventually
 
 pytestmark = pytest.mark.integration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from connectors.channel import Incoming
 from connectors.channels import dsk, gmo, sbps
 from connectors.channels import generic as generic_format
 from loadtests.formats import FORMATS, Account, Told, told_reference
-from loadtests.orders import Orders, read_orders, write_orders
+from loadtests.orders import PAID_AGAIN_AFTER, Orders, read_orders, write_orders
 from loadtests.profiles.reading import named, read_profile
 from loadtests.schedule import (
+    CANCELLED,
     CONFIRMED,
     CONFIRMS_AT_ONCE,
     PRELIMINARY,
@@ -27,6 +29,7 @@ from loadtests.schedule import (
 )
 from streams.domain.ids import AccountId, MerchantId
 from streams.domain.notice import ChannelKind
+from streams.domain.notice import Notice as ProductsNotice
 
 PROFILES = {
     *("steady", "month_end", "duplicate_storm", "late_confirmations"),
@@ -114,9 +117,10 @@ def test_notices_leave_in_their_order_and_each_payment_is_told_of(name: str) -> 
 
 def test_an_even_load_has_its_rate() -> None:
     schedule = a_schedule("steady", rate=50, seconds=20)
+    first = [payment for payment in schedule.payments if not payment.pays_again]
 
-    assert len(schedule.payments) == pytest.approx(1_000, abs=1)
-    assert schedule.payments[-1].at_seconds < 20
+    assert len(first) == pytest.approx(1_000, abs=1)
+    assert first[-1].at_seconds < 20
 
 
 def test_the_end_of_a_month_comes_to_ten_times_the_rate() -> None:
@@ -151,6 +155,22 @@ def test_late_confirmations_come_long_after_their_payment() -> None:
         assert notice.at_seconds - payment.at_seconds == pytest.approx(16)
 
 
+def test_some_invoices_are_paid_twice_and_some_payments_taken_back() -> None:
+    schedule = a_schedule("late_confirmations")
+    payments = schedule.payments
+    twice = {each.pays for each in payments if each.pays_again}
+    back = {n for notice in schedule.notices if notice.kind == CANCELLED for n in notice.payments}
+
+    assert len(twice) > 20 < len(back)
+    assert back == {each.number for each in payments if each.is_taken_back}
+    assert not back & twice
+    for notice in schedule.notices:
+        for number in notice.payments if notice.kind == CANCELLED else ():
+            assert notice.at_seconds - payments[number].at_seconds == pytest.approx(12)
+    invoices = [*schedule.early, *schedule.live]
+    assert len(invoices) == len({each.pays for each in payments if each.is_known})
+
+
 def test_few_merchants_are_large_and_many_are_small() -> None:
     schedule = a_schedule("duplicate_storm", rate=100)
     sizes = Counter(payment.merchant for payment in schedule.payments)
@@ -168,23 +188,9 @@ def test_shares_are_given_out_evenly() -> None:
 # --- bytes
 
 
-@pytest.mark.parametrize(
-    ("form", "kind"),
-    [
-        *((form, CONFIRMED) for form in sorted(FORMATS)),
-        *((form, PRELIMINARY) for form in sorted(FORMATS) if form != CONFIRMS_AT_ONCE),
-    ],
-)
-def test_the_product_reads_what_each_provider_sends(form: str, kind: str) -> None:
-    config = FORMATS[form].config(7)
+def read_by_the_product(form: str, config: Mapping[str, str], told: Told) -> ProductsNotice:
     sender = Account(id="acc_1", notice_path="/n", config=config, api_key="k")
-    due = NOW.date()
-    reference = FORMATS[form].reference(12, due)
-
-    headers, body = FORMATS[form].request(
-        sender, [Told(reference=reference, kind=kind, paid_at=NOW)]
-    )
-
+    headers, body = FORMATS[form].request(sender, [told])
     account = ChannelAccount(
         account_id=AccountId("acc_1"),
         merchant_id=MerchantId("mer_1"),
@@ -196,6 +202,29 @@ def test_the_product_reads_what_each_provider_sends(form: str, kind: str) -> Non
     (notice,) = CHANNELS[form].parse(incoming, account)
     if form != "dsk":  # a file comes with the merchant's key instead
         CHANNELS[form].authenticate(incoming, config)
+    return notice
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        *((form, CONFIRMED) for form in sorted(FORMATS)),
+        *(
+            (form, kind)
+            for form in sorted(FORMATS)
+            for kind in (PRELIMINARY, CANCELLED)
+            if form != CONFIRMS_AT_ONCE
+        ),
+    ],
+)
+def test_the_product_reads_what_each_provider_sends(form: str, kind: str) -> None:
+    config = FORMATS[form].config(7)
+    reference = FORMATS[form].reference(12, NOW.date())
+
+    notice = read_by_the_product(
+        form, config, Told(number=12, reference=reference, kind=kind, paid_at=NOW)
+    )
+
     assert notice.kind == kind
     assert notice.reference == FORMATS[form].canonical(reference)
 
@@ -218,8 +247,28 @@ def test_orders_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert again.schedule() == orders.schedule()
 
 
-def test_every_payment_has_a_reference_of_its_own(tmp_path: Path) -> None:
+def test_every_invoice_has_a_reference_of_its_own_and_every_payment_an_identity(
+    tmp_path: Path,
+) -> None:
     orders = some_orders(tmp_path)
     payments = orders.schedule().payments
+    invoices = {each.pays for each in payments}
 
-    assert len({told_reference(each, orders.due) for each in payments}) == len(payments)
+    assert len({told_reference(each, orders.due) for each in payments}) == len(invoices)
+    assert len(payments) > len(invoices)
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_two_payments_of_one_invoice_are_two_to_the_product(form: str) -> None:
+    config, due = FORMATS[form].config(7), NOW.date()
+    reference = FORMATS[form].reference(12, due)
+    told = [
+        Told(number=12, reference=reference, kind=CONFIRMED, paid_at=NOW),
+        Told(number=90, reference=reference, kind=CONFIRMED, paid_at=NOW + PAID_AGAIN_AFTER),
+    ]
+
+    notices = [read_by_the_product(form, config, each) for each in told]
+
+    assert len({notice.payment_id for notice in notices}) == 2
+    assert len({notice.notice_id for notice in notices}) == 2
+    assert len({notice.reference for notice in notices}) == 1

@@ -1,0 +1,53 @@
+"""When each notification was durable in the log, as the log itself dated its record.
+
+What the product shows of a delivery has the time of the step that matched; the record's own time
+is that of the append, when the settling step was done. It is read once the run is over, so that it
+costs the run nothing and no webhook a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from datetime import datetime
+
+import orjson
+
+from ops.demo_product import Product
+from ops.engines import open_log
+from ops.settings import read
+from streams.topics import NOTIFICATIONS
+
+PAGE = 500
+KIND = b'"type":"notified"'
+
+
+async def notified_ms(product: Product, wanted: Container[str]) -> dict[str, float]:
+    """Milliseconds since 1970 by id, of those notifications that are wanted and still kept."""
+    log = open_log(read(product.environment, {"data": str(product.data)}))
+    found: dict[str, float] = {}
+    try:
+        for partition in range(log.partitions()[NOTIFICATIONS.name]):
+            offset, end = 0, await log.tail.end(NOTIFICATIONS.name, partition)
+            while offset < end:
+                page = await log.tail.fetch(NOTIFICATIONS.name, partition, offset, PAGE)
+                if not page:  # the rest was forgotten
+                    break
+                for each in page:
+                    for told in _told(each.value):
+                        if told in wanted:
+                            found.setdefault(told, _ms(each.recorded_at))
+                offset = page[-1].place.offset + 1
+    finally:
+        await log.close()
+    return found
+
+
+def _told(value: bytes | None) -> Iterator[str]:
+    """The notifications of a record, if it is one that tells of any."""
+    if value is not None and KIND in value:
+        for told in orjson.loads(value).get("notifications") or ():
+            yield told["notification_id"]
+
+
+def _ms(moment: datetime) -> float:
+    return moment.timestamp() * 1_000
