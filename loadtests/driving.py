@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from loadtests.busy import Mood
 from loadtests.crew import Crew, crew
+from loadtests.disk import Disk
 from loadtests.generator import Client, http_request
 from loadtests.load import POLL_SECONDS
 from loadtests.orders import Orders
@@ -20,6 +21,8 @@ from loadtests.schedule import Schedule
 from loadtests.world import LAG, World
 from streams.clock import system_clock
 
+ENGINES_FOLDER = "engines"
+"""Within the folder of a run."""
 BEGIN_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 90.0
 """So long after the last notice every answer is there, or the run goes on without it."""
@@ -60,6 +63,7 @@ class Course:
     results: Sequence[Result]
     watch: Watch
     backlog: Backlog
+    disk: Disk
     around: frozenset[str]
     """Processes that are no part of the product."""
     wall_offset_ns: int
@@ -79,7 +83,8 @@ async def driven(
         around = {**world.engines.processes(), **hands.pids(), **beside}
         watch = await stack.enter_async_context(Watch(tree(world.product.process.pid) | around))
         backlog = Backlog(port=world.product.port)
-        tasks = [asyncio.create_task(backlog.follow())]
+        disk = Disk(folders=[world.product.data, orders.folder / ENGINES_FOLDER])
+        tasks = [asyncio.create_task(each.follow()) for each in (backlog, disk)]
         if orders.profile.outage:
             tasks.append(asyncio.create_task(_be_away(world, orders, begin)))
         stack.push_async_callback(_end, tasks)
@@ -90,6 +95,7 @@ async def driven(
             results=list(read_results(orders.folder)),
             watch=watch,
             backlog=backlog,
+            disk=disk,
             around=frozenset(around),
             wall_offset_ns=int(system_clock().timestamp() * 1e9) - time.perf_counter_ns(),
             faults=faults,

@@ -22,7 +22,7 @@ from pathlib import Path
 import uvloop
 
 from loadtests.crediting import credit, faults_of_load, faults_of_readers, faults_of_shops
-from loadtests.driving import driven
+from loadtests.driving import ENGINES_FOLDER, driven
 from loadtests.engines import ENGINES
 from loadtests.houses import House, open_houses
 from loadtests.journeys import journeys
@@ -36,6 +36,7 @@ from loadtests.ratios import Row, keep, latest, lines, side_by_side
 from loadtests.registering import register
 from loadtests.report import GENERATOR_LAG_MS_MAX, Measured, machine, machine_lines, table
 from loadtests.schedule import Schedule
+from loadtests.soaking import faults_of_soak
 from loadtests.truth import faults
 from loadtests.verify import verdict
 from loadtests.world import World, world
@@ -78,6 +79,7 @@ class Asked:
             "seconds": self.seconds,
             "engine": self.engine,
             "merchants": self.merchants,
+            **self.profile.settings,
             "seed": self.seed,
             "Locust workers": self.workers,
             "lag of the generator allowed, ms (p99)": self.lag_ms_max,
@@ -137,8 +139,9 @@ def _arguments() -> argparse.Namespace:
 async def run(asked: Asked, folder: Path) -> Measured:
     """One run on a fresh product: its figures, their course of time, and what was wrong."""
     say = partial(print, flush=True)
-    with ENGINES[asked.engine](folder / "engines") as engines:
-        async with world(folder, "product", merchants=[], engines=engines) as made:
+    own = asked.profile.settings
+    with ENGINES[asked.engine](folder / ENGINES_FOLDER) as engines:
+        async with world(folder, "product", merchants=[], engines=engines, settings=own) as made:
             orders, schedule, houses = await _prepare(made, asked, folder)
             say(f"{len(houses)} merchants, {len(schedule.notices)} notices to send")
             async with driven(made, orders, schedule, web_port=asked.web_port) as course:
@@ -150,6 +153,7 @@ async def run(asked: Asked, folder: Path) -> Measured:
             wrong += faults_of_load(schedule, course.results, lag_ms_max=asked.lag_ms_max)
             wrong += faults_of_shops(houses, schedule, course.results)
             wrong += faults_of_readers(houses, course.results)
+            wrong += faults_of_soak(asked.profile, course)
             heard = {arrival.webhook_id for arrival in made.arrivals}
             notified = await notified_ms(made.product, heard)
             ways = journeys(houses, schedule, course, made.arrivals, notified)

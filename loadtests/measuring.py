@@ -8,18 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from loadtests.crediting import lags_ms
+from loadtests.disk import MEGABYTE, Disk
 from loadtests.driving import Course
 from loadtests.journeys import STAGES, Journey
-from loadtests.processes import SAMPLE_SECONDS
 from loadtests.report import Measured, percentile, spread
 from loadtests.results import Result
 from loadtests.schedule import Schedule
+from loadtests.soaking import slope
 
 SECOND_NS = 1_000_000_000
-WARM_UP = 1 / 3
-"""The part of a run in which memory may grow."""
-SLOPE_SECONDS_MIN = 300
-"""In less time a slope says nothing of an hour."""
 SHARES = (0.5, 0.95, 0.99)
 
 
@@ -109,22 +106,27 @@ def _processes(course: Course, accepted: int) -> Measured:
                 "begin": values[0],
                 "end": values[-1],
                 "most": max(values),
-                "percent_per_hour_after_warm_up": _slope(values),
+                "percent_per_hour_after_warm_up": slope(values),
             }
             for name, values in course.watch.memory_mb.items()
         },
+        "disk_mb": {part: _grown(course.disk.of(part), accepted) for part in _parts(course.disk)},
     }
 
 
-def _slope(values: Sequence[float]) -> float | None:
-    """How fast memory grew after the warm-up: a straight line through its samples."""
-    late = values[int(len(values) * WARM_UP) :]
-    if len(late) * SAMPLE_SECONDS < SLOPE_SECONDS_MIN:
-        return None
-    mean, middle = sum(late) / len(late), (len(late) - 1) / 2
-    spread_of_times = sum((place - middle) ** 2 for place in range(len(late)))
-    per_sample = sum((place - middle) * value for place, value in enumerate(late)) / spread_of_times
-    return round(per_sample / SAMPLE_SECONDS * 3_600 / mean * 100, 1)
+def _parts(disk: Disk) -> list[str]:
+    return sorted({part for _, seen in disk.looks for part in seen})
+
+
+def _grown(points: Sequence[tuple[int, float]], accepted: int) -> Measured:
+    sizes = [size for _, size in points]
+    grown = sizes[-1] - sizes[0]
+    return {
+        "begin": round(sizes[0], 1),
+        "end": round(sizes[-1], 1),
+        "most": round(max(sizes), 1),
+        "bytes_for_each_notice": round(grown * MEGABYTE / max(accepted, 1)),
+    }
 
 
 # --- by the second
@@ -148,6 +150,7 @@ def series(journeys: Sequence[Journey], course: Course) -> Measured:
         "stages_p50_ms": {stage: _percentiles(living, stage, second)["p50"] for stage in STAGES},
         "backlog": _looks(course.backlog.looks, course.begin_ns),
         "cpu_percent": _cpu(course),
+        "disk_mb": _looks(course.disk.looks, course.begin_ns),
         "memory_mb": _looks(
             [
                 (at, {name: usage.memory_mb for name, usage in seen.items()})

@@ -24,6 +24,7 @@ PLOTS = (
     ("backlog", "Records that a stage has yet to take", "records"),
     ("cpu_percent", "CPU of each process, 100 is one core", "%"),
     ("memory_mb", "Resident memory of each process", "MB"),
+    ("disk_mb", "Files on disk", "MB"),
 )
 SPREAD = ("p50", "p95", "p99", "max")
 
@@ -89,6 +90,9 @@ def _processes(figures: Measured) -> Iterator[str]:
         (name, cpu.get(name, ""), *each.values()) for name, each in figures["memory_mb"].items()
     ]
     yield from _table([head, *rows])
+    yield "<h2>Disk</h2>"
+    parts = [(name, *each.values()) for name, each in figures["disk_mb"].items()]
+    yield from _table([("", "MB begin", "end", "most", "bytes for each notice"), *parts])
     yield "<h2>Most records that a stage had yet to take</h2>"
     yield from _pairs(backlog)
 

@@ -240,11 +240,16 @@ class World:
 
 @asynccontextmanager
 async def world(
-    folder: Path, name: str, *, merchants: Sequence[str], engines: Engines
+    folder: Path,
+    name: str,
+    *,
+    merchants: Sequence[str],
+    engines: Engines,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """A ready product in a directory of its own, with merchants whose servers are at the paths."""
     receiver = await start_receiving()
-    environment = {**os.environ, **ENVIRONMENT, **engines.environment}
+    environment = {**os.environ, **ENVIRONMENT, **engines.environment, **(settings or {})}
     product = await start(folder / name, environment=environment)
     made = World(product=product, receiver=receiver, engines=engines)
     try:

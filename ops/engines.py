@@ -163,7 +163,7 @@ def topic_plans(settings: Settings) -> Sequence[TopicPlan]:
 
 def _log_plans(settings: Settings) -> list[TopicPlan]:
     """The topics of the log, the same on every engine."""
-    retention_seconds = settings.log_retention_days * DAY_SECONDS
+    retention_seconds = int(settings.log_retention_days * DAY_SECONDS)
     return [
         TopicPlan(
             name=topic.name,

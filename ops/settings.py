@@ -108,9 +108,9 @@ class Settings(KafkaSettings):
         4, "Partitions of each topic; fixed once the topics exist.", parse=whole(1, 64),
         unit="partitions",
     )  # fmt: skip
-    log_retention_days: int = setting(
-        7, "How long records stay in the log. The embedded one keeps longer what a step has yet to "
-        "read; Kafka forgets by time, read or not.", parse=whole(1, 3_650), unit="days",
+    log_retention_days: float = setting(
+        7.0, "How long records stay in the log. The embedded one keeps longer what a step has yet "
+        "to read; Kafka forgets by time, read or not.", parse=number(0.001, 3_650), unit="days",
     )  # fmt: skip
     history_retention_days: int = setting(
         400, "How long finished payments stay in history.", parse=whole(1, 36_500), unit="days"

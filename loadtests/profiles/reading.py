@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, with_config
@@ -38,6 +38,9 @@ class Profile:
         taken_back_after: How much later, as a share of the time.
         outage: When busy servers are away, as shares of the time; nothing is never.
         retry_seconds: The endpoints' own steps between attempts; nothing is the standard.
+        settings: Settings of the product that differ from the standard.
+        memory_percent_per_hour_max: How much the memory of a process of the product may grow
+            after the warm-up; nothing is not judged.
         readers: How many read the pull feeds of the largest merchants.
     """
 
@@ -58,6 +61,8 @@ class Profile:
     taken_back_after: float = 0.1
     outage: tuple[float, float] | None = None
     retry_seconds: tuple[int, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    memory_percent_per_hour_max: float | None = None
     readers: int = 2
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from loadtests.arrivals import Arrival
 from loadtests.crediting import credit, faults_of_load, faults_of_readers, faults_of_shops
+from loadtests.disk import Disk
 from loadtests.driving import Backlog, Course
 from loadtests.formats import FORMATS, Account, told_reference
 from loadtests.houses import House
@@ -19,7 +20,7 @@ from loadtests.measuring import figures, series
 from loadtests.orders import Orders
 from loadtests.processes import Usage, Watch
 from loadtests.profiles.reading import Profile
-from loadtests.results import Result, ResultsFile, begin_ns, begun_ns, claim, read_results
+from loadtests.results import Result
 from loadtests.schedule import CONFIRMED, PRELIMINARY, Notice, Payment, Schedule
 from loadtests.verify import Event, Fact
 
@@ -214,6 +215,7 @@ def a_course(results: Sequence[Result]) -> Course:
         results=results,
         watch=watch,
         backlog=backlog,
+        disk=Disk(folders=[], looks=[(SECOND, {"log": 1.0}), (2 * SECOND, {"log": 1.5})]),
         around=frozenset({"receiver"}),
         wall_offset_ns=0,
     )
@@ -275,33 +277,8 @@ def test_figures_add_up_what_was_seen() -> None:
     assert found["generator_lag_ms"]["max"] == 1
     assert found["backlog_most"] == {"settling": 3}
     assert found["drained_after_seconds"] == 2
+    assert found["disk_mb"]["log"]["bytes_for_each_notice"] == 166_667
+    assert shown["disk_mb"] == {"log": [(1, 1), (2, 1.5)]}
     assert found["cpu_ms_per_notice"]["product"] == pytest.approx(166.667)
     assert shown["cpu_percent"]["api"] == [(at, 50) for at in range(1, 5)]
     assert shown["rate"]["offered"] == [(5, 2), (6, 1), (7, 1)]
-
-
-# --- files between processes
-
-
-def test_results_are_read_as_they_were_written_but_for_a_line_that_was_cut_off(
-    tmp_path: Path,
-) -> None:
-    file = ResultsFile(tmp_path, "Gmo-0")
-    file.add(a_result())
-    file.add(a_result("read", ids=("evt_1",)))
-    file.done()
-    file.close()
-    (tmp_path / "Sbps-0.results").write_text('{"what":"not')
-
-    assert list(read_results(tmp_path)) == [a_result(), a_result("read", ids=("evt_1",))]
-
-
-def test_each_number_is_claimed_once(tmp_path: Path) -> None:
-    assert [claim(tmp_path, "Gmo", 2), claim(tmp_path, "Gmo", 2)] == [0, 1]
-    with pytest.raises(RuntimeError, match="more than 2"):
-        claim(tmp_path, "Gmo", 2)
-
-
-def test_all_begin_when_the_first_one_said(tmp_path: Path) -> None:
-    assert begun_ns(tmp_path) is None
-    assert [begin_ns(tmp_path, 7), begin_ns(tmp_path, 9), begun_ns(tmp_path)] == [7, 7, 7]

@@ -37,6 +37,7 @@ def a_document(faults: list[str] | None = None) -> dict[str, Any]:
             "answers_ms": {"notice": SPREAD},
             "generator_lag_ms": SPREAD,
             "memory_mb": {"api": {"begin": 1, "end": 2, "most": 2, "per_hour": 0.1}},
+            "disk_mb": {"log": {"begin": 1, "end": 2, "most": 2, "bytes": 700}},
             "backlog_most": {"settling": 3},
             "errors": {"notice 503": 1},
         },
@@ -49,6 +50,7 @@ def a_document(faults: list[str] | None = None) -> dict[str, Any]:
                 "backlog",
                 "cpu_percent",
                 "memory_mb",
+                "disk_mb",
             )
         },
         "faults": faults or [],
@@ -60,7 +62,7 @@ def test_a_report_asks_for_nothing_from_outside() -> None:
     html = page(a_document())
 
     assert ADDRESS.findall(html) == []
-    assert html.count("<svg") == 6
+    assert html.count("<svg") == 7
     assert "<b>TRUE</b>" in html
     assert "keshikomi</td><td>1 &lt;2&gt;" in html
     assert "notice 503" in html
