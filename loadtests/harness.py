@@ -181,7 +181,7 @@ async def _prepare(
         readings=(),
     )
     schedule = orders.schedule()
-    houses = await open_houses(made, schedule, asked.profile)
+    houses = await open_houses(made, schedule, asked.profile, asked.merchants)
     read = sorted(houses)[: asked.profile.readers]
     for rank in read:
         houses[rank].is_read = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -16,6 +16,8 @@ from loadtests.verify import Expected, Fact
 from loadtests.world import World
 
 AT_ONCE = 32
+SAID_EACH = 5_000
+"""Registering takes minutes where merchants are many."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,21 +78,28 @@ class House(Party):
         return {fact: times for fact, times in facts.items() if fact[0] in self.types}
 
 
-async def open_houses(world: World, schedule: Schedule, profile: Profile) -> dict[int, House]:
-    """Register the merchants who are paid in this run, by their rank: the largest has 0."""
-    pairs = schedule.pairs()
-    ranks = sorted({merchant for merchant, _ in pairs})
-    formats = {rank: [form for each, form in pairs if each == rank] for rank in ranks}
-    kinds = shared_out(profile.receivers, len(ranks))
+async def open_houses(
+    world: World, schedule: Schedule, profile: Profile, merchants: int
+) -> dict[int, House]:
+    """Register so many merchants by their rank, the largest has 0, also those whom nobody pays.
+
+    A merchant has an account for each format by which he is paid in this run, a key, an endpoint.
+    """
+    formats: dict[int, list[str]] = {rank: [] for rank in range(merchants)}
+    for rank, form in schedule.pairs():
+        formats[rank].append(form)
+    kinds = shared_out(profile.receivers, merchants)
     houses: dict[int, House] = {}
 
-    async def some(chosen: Sequence[tuple[int, str]]) -> None:
-        for rank, kind in chosen:
-            houses[rank] = await _open(world, rank, formats[rank], kind, profile)
+    async def some(left: Iterator[int]) -> None:
+        for rank in left:
+            houses[rank] = await _open(world, rank, formats[rank], kinds[rank], profile)
+            if len(houses) % SAID_EACH == 0:
+                print(f"{len(houses)} of {merchants} merchants registered", flush=True)
 
-    numbered = list(zip(ranks, kinds, strict=True))
-    await asyncio.gather(*(some(numbered[lane::AT_ONCE]) for lane in range(AT_ONCE)))
-    return houses
+    ranks = iter(range(merchants))
+    await asyncio.gather(*(some(ranks) for _ in range(AT_ONCE)))
+    return dict(sorted(houses.items()))
 
 
 async def _open(

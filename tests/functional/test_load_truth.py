@@ -109,7 +109,7 @@ async def a_run(world: World, api: Api, profile: str) -> tuple[Schedule, dict[in
     orders = some_orders(world, profile)
     schedule = orders.schedule()
     registering = cast("LoadWorld", Registering(api))
-    houses = await open_houses(registering, schedule, orders.profile)
+    houses = await open_houses(registering, schedule, orders.profile, MERCHANTS)
     accounts = {
         f"{rank} {form}": account
         for rank, house in houses.items()
