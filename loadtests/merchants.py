@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -57,6 +58,7 @@ class Merchant(Party):
     account_id: str
     notice_path: str
     channel_secret: str
+    metadata: Mapping[str, str] = field(default_factory=lambda: METADATA)
     accepted: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
 
@@ -68,7 +70,7 @@ class Merchant(Party):
             "due_at": due_at,
             "references": [{"account_id": self.account_id, "value": number}],
             "customer": CUSTOMER,
-            "metadata": METADATA,
+            "metadata": self.metadata,
         }
         headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
         return http_request("POST", "/v1/invoices", orjson.dumps(body), headers)

@@ -76,11 +76,16 @@ async def paid(engine: str, folder: Path, *, notices: int, rate: float) -> Mappi
             if found := await faults(made):
                 raise RuntimeError("\n".join(found))
             data = made.product.data
-    if not engines.servers:
+    return stored(data, under, is_real=bool(engines.servers))
+
+
+def stored(data: Path, engines: Path, *, is_real: bool) -> Mapping[str, Sizes]:
+    """What the log and history take, once everything has stopped."""
+    if not is_real:
         return {name: of_database(data / f"{name}.db") for name in ("log", "history")}
     return {
-        "log": of_topics(under / "kafka" / "data"),
-        "history": of_keyspace(under / "cassandra" / "data" / "data" / KEYSPACE),
+        "log": of_topics(engines / "kafka" / "data"),
+        "history": of_keyspace(engines / "cassandra" / "data" / "data" / KEYSPACE),
     }
 
 
