@@ -40,6 +40,7 @@ from loadtests.soaking import faults_of_soak
 from loadtests.truth import faults
 from loadtests.verify import verdict
 from loadtests.world import World, world
+from ops.settings import read
 from streams.clock import system_clock
 
 TRUTH = "every accepted notice was settled, told and kept exactly as it must be"
@@ -155,7 +156,8 @@ async def run(asked: Asked, folder: Path) -> Measured:
             wrong += faults_of_readers(houses, course.results)
             wrong += faults_of_soak(asked.profile, course)
             heard = {arrival.webhook_id for arrival in made.arrivals}
-            notified = await notified_ms(made.product, heard)
+            settings = read(made.product.environment, {"data": str(made.product.data)})
+            notified = await notified_ms(settings, heard)
             ways = journeys(houses, schedule, course, made.arrivals, notified)
     found = figures(ways, course, schedule)
     return {"figures": found, "series": series(ways, course), "faults": wrong}
@@ -182,8 +184,8 @@ async def _prepare(
     )
     schedule = orders.schedule()
     houses = await open_houses(made, schedule, asked.profile, asked.merchants)
-    read = sorted(houses)[: asked.profile.readers]
-    for rank in read:
+    followed = sorted(houses)[: asked.profile.readers]
+    for rank in followed:
         houses[rank].is_read = True
     orders = orders.for_houses(
         accounts={
@@ -191,7 +193,7 @@ async def _prepare(
             for rank, house in houses.items()
             for form, account in house.accounts.items()
         },
-        readings=tuple(Reading(merchant=rank, api_key=houses[rank].api_key) for rank in read),
+        readings=tuple(Reading(merchant=rank, api_key=houses[rank].api_key) for rank in followed),
     )
     await register(made, map(orders.invoice_request, schedule.early))
     await made.quiet()

@@ -12,18 +12,17 @@ from datetime import datetime
 
 import orjson
 
-from ops.demo_product import Product
 from ops.engines import open_log
-from ops.settings import read
+from ops.settings import Settings
 from streams.topics import NOTIFICATIONS
 
 PAGE = 500
 KIND = b'"type":"notified"'
 
 
-async def notified_ms(product: Product, wanted: Container[str]) -> dict[str, float]:
+async def notified_ms(settings: Settings, wanted: Container[str]) -> dict[str, float]:
     """Milliseconds since 1970 by id, of those notifications that are wanted and still kept."""
-    log = open_log(read(product.environment, {"data": str(product.data)}))
+    log = open_log(settings)
     found: dict[str, float] = {}
     try:
         for partition in range(log.partitions()[NOTIFICATIONS.name]):

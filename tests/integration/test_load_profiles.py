@@ -76,6 +76,9 @@ def test_a_short_run_of_each_profile_ends_with_the_truth(
     assert figures["errors"] == {}
     assert figures["notices_accepted"] == figures["notices_sent"] > RATE
     assert figures["latency_ms"]["p50"] > 0
+    matched, notified = (figures["stages_ms"][stage]["p50"] for stage in ("matched", "notified"))
+    assert 0 < matched <= notified <= figures["latency_ms"]["p50"]
+    assert figures["disk_mb"]["log"]["most"] > 0
     assert set(figures["cpu_ms_per_notice"]) >= {"api", "worker", "generator", "receiver"}
     assert set(found["series"]["backlog"]) >= {"settling", "notifying"}
     assert (figures["to_dead_merchants"] > 0) is (profile == "dead_merchants")
