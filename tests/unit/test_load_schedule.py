@@ -165,6 +165,7 @@ def test_some_invoices_are_paid_twice_and_some_payments_taken_back() -> None:
     assert back == {each.number for each in payments if each.is_taken_back}
     assert not back & twice
     for notice in schedule.notices:
+        assert notice.kind != CONFIRMED or not back & set(notice.payments)
         for number in notice.payments if notice.kind == CANCELLED else ():
             assert notice.at_seconds - payments[number].at_seconds == pytest.approx(12)
     invoices = [*schedule.early, *schedule.live]
