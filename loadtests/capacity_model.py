@@ -201,4 +201,4 @@ def limit(parts: Each, rate: float, *, is_real: bool) -> str:
     workers = math.ceil(stages[largest] * rate / 1e6 / USE_MAX)
     if workers > PARTITIONS_MAX:
         return f"`{largest}`: {workers:,} workers, and {PARTITIONS_MAX} partitions at most"
-    return f"`{name}`: {processes:,} processes"
+    return f"`{name}`: {processes:,} process{'es' if processes > 1 else ''}"
