@@ -93,7 +93,7 @@ async def measure(shape: Shape, folder: Path, engine: str, seconds: float) -> Po
             if shape.workers > 1:
                 more = more_workers(stand.world, folder / "more.log")
                 stand.more = await stack.enter_async_context(more)
-            point = await stand.measure(int(shape.rate * seconds))
+            point = await stand.measure(seconds)
             notices = sum(len(merchant.accepted) for merchant in stand.world.merchants)
             data = stand.world.product.data
     sizes = stored(data, folder / "engines", is_real=bool(engines.servers))
@@ -122,10 +122,11 @@ class _Stand:
         await over_the_api(self.world, warming + self.shape.open_invoices)
         await self._pay(warming, WARM_UP_RATE)
 
-    async def measure(self, count: int) -> Point:
-        """What so many notices cost; the files are looked at once everything has stopped."""
-        idle = await self._cpu_us(asyncio.sleep(IDLE_SECONDS), {})
-        idle = {name: us / IDLE_SECONDS for name, us in idle.items()}
+    async def measure(self, seconds: float) -> Point:
+        """What notices cost; the files are looked at once everything has stopped."""
+        count, idle_seconds = int(self.shape.rate * seconds), min(IDLE_SECONDS, seconds)
+        idle = await self._cpu_us(asyncio.sleep(idle_seconds), {})
+        idle = {name: us / idle_seconds for name, us in idle.items()}
         registering = await self._cpu_us(self._register(count), idle)
         before = await self._steps_us()
         cpu = await self._cpu_us(self._pay(count, self.shape.rate), idle)

@@ -17,6 +17,7 @@ from loadtests.schedule import Schedule
 from loadtests.soaking import slope
 
 SECOND_NS = 1_000_000_000
+SHOWN_MB = 0.2
 SHARES = (0.5, 0.95, 0.99)
 
 
@@ -115,7 +116,8 @@ def _processes(course: Course, accepted: int) -> Measured:
 
 
 def _parts(disk: Disk) -> list[str]:
-    return sorted({part for _, seen in disk.looks for part in seen})
+    """The parts that are worth a line: keys and locks are not."""
+    return sorted({part for _, seen in disk.looks for part, mb in seen.items() if mb > SHOWN_MB})
 
 
 def _grown(points: Sequence[tuple[int, float]], accepted: int) -> Measured:
