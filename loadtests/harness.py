@@ -216,7 +216,8 @@ async def _told(made: World, houses: dict[int, House], profile: Profile) -> None
 def _lines(document: Measured) -> list[str]:
     """The report for people at a terminal."""
     found = document["figures"]
-    rows = [(name, *each.values()) for name, each in found["stages_ms"].items()]
+    known = found["stages_known"]
+    rows = [(f"{n} (of {known[n]})", *each.values()) for n, each in found["stages_ms"].items()]
     rows.append(("lag of the generator", *found["generator_lag_ms"].values()))
     return [
         (

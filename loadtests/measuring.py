@@ -39,6 +39,7 @@ def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> 
         "achieved_per_second": round(accepted / _seconds(notices, answered=True), 2),
         "latency_ms": spread(_known(living, "received")),
         "stages_ms": {stage: spread(_known(living, stage)) for stage in STAGES},
+        "stages_known": {stage: len(_known(living, stage)) for stage in STAGES},
         "webhooks": len(_known(living, "received")),
         "to_dead_merchants": len(journeys) - len(living),
         "answers_ms": {

@@ -74,7 +74,8 @@ def _figures(figures: Measured) -> Iterator[str]:
         }
     )
     yield "<h2>Milliseconds since the time at which it was meant to leave</h2>"
-    rows = [(stage, figures["stages_ms"][stage]) for stage in STAGES]
+    known = figures["stages_known"]
+    rows = [(f"{stage} (of {known[stage]})", figures["stages_ms"][stage]) for stage in STAGES]
     rows += [(f"answered: {what}", each) for what, each in figures["answers_ms"].items()]
     rows.append(("lag of the generator", figures["generator_lag_ms"]))
     yield from _table(

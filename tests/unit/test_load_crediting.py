@@ -274,6 +274,8 @@ def test_figures_add_up_what_was_seen() -> None:
     assert found["notices_accepted"] == 3
     assert found["latency_ms"] == {"p50": 1_000, "p95": 2_000, "p99": 2_000, "max": 2_000}
     assert found["errors"] == {"notice 202": 1}
+    assert found["stages_known"]["received"] == 2
+    assert found["stages_known"]["notified"] == 0
     assert found["generator_lag_ms"]["max"] == 1
     assert found["backlog_most"] == {"settling": 3}
     assert found["drained_after_seconds"] == 2
