@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import uvloop
 
@@ -160,6 +161,7 @@ async def run(asked: Asked, folder: Path) -> Measured:
             notified = await notified_ms(settings, heard)
             ways = journeys(houses, schedule, course, made.arrivals, notified)
     found = figures(ways, course, schedule)
+    found["harness_memory_mb_most"] = round(getrusage(RUSAGE_SELF).ru_maxrss / 1_000, 1)
     return {"figures": found, "series": series(ways, course), "faults": wrong}
 
 

@@ -62,6 +62,7 @@ def _verdict(faults: Sequence[str]) -> Iterator[str]:
 
 
 def _figures(figures: Measured) -> Iterator[str]:
+    harness_mb = figures["harness_memory_mb_most"]
     yield from _pairs(
         {
             "notices sent, accepted": f"{figures['notices_sent']}, {figures['notices_accepted']}",
@@ -71,6 +72,7 @@ def _figures(figures: Measured) -> Iterator[str]:
             "webhooks to dead merchants": figures["to_dead_merchants"],
             "drained, seconds after the last answer": figures["drained_after_seconds"],
             "CPU ms of the product for each notice": figures["cpu_ms_per_notice"]["product"],
+            "MB of memory that the harness took, the truth included": harness_mb,
         }
     )
     yield "<h2>Milliseconds since the time at which it was meant to leave</h2>"

@@ -34,6 +34,7 @@ def a_document(faults: list[str] | None = None) -> dict[str, Any]:
             "drained_after_seconds": 0.5,
             "cpu_ms_per_notice": {"api": 1.0, "product": 2.0},
             "stages_ms": dict.fromkeys(STAGES, SPREAD),
+            "harness_memory_mb_most": 120.0,
             "stages_known": dict.fromkeys(STAGES, 8),
             "answers_ms": {"notice": SPREAD},
             "generator_lag_ms": SPREAD,
