@@ -126,11 +126,12 @@ async def hanging(made: Session, plan: Plan) -> Measured:
         load, used = await made.load(
             events, plan.hanging_rate, patience=plan.hanging_patience, wait=plan.hanging_patience
         )
-        found[name] = _of_the_healthy(load, used, healthy)
+        found[name] = of_the_healthy(load, used, healthy)
     return found
 
 
-def _of_the_healthy(load: Load, used: Used, healthy: list[str]) -> Measured:
+def of_the_healthy(load: Load, used: Used, healthy: list[str]) -> Measured:
+    """The figures of a load, but with the latency of these endpoints alone."""
     accepted = [
         load.references[place]
         for place in load.offered.accepted
