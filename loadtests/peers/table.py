@@ -42,7 +42,7 @@ def _measures(results: Results) -> Iterator[tuple[str, str, Say]]:
 
 def _cell(phases: Mapping[str, Any], phase: str, say: Say) -> str:
     rows = phases.get(phase, {}).get("rows")
-    if not rows or "not_run" in rows:
+    if not rows:
         return NOT_RUN
     try:
         return say(rows)
