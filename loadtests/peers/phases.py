@@ -23,9 +23,9 @@ class Plan:
     """Rates are events a second, all times are in seconds."""
 
     latency_rates: tuple[float, ...] = (50, 200, 1_000)
-    latency_seconds: float = 15
+    latency_seconds: float = 12
     search_rate: float = 800
-    search_seconds: float = 12
+    search_seconds: float = 10
     kill_rate: float = 200
     kill_seconds: float = 12
     kills: int = 3
