@@ -23,7 +23,7 @@ class Address:
     """What the operator says of a peer that he has started.
 
     `pids` are files with a process id each: first the server, then what it stands on. `command`
-    starts the server again after it was killed, and writes the first of these files anew.
+    starts the server again in the background after it was killed, and writes the first file anew.
     """
 
     url: str
@@ -39,7 +39,6 @@ class HttpPeer:
         self._address = address
         self._client = Client(port_of(address.url), connections_max=2)
         self._receiver_port = 0
-        self._restarted: asyncio.subprocess.Process | None = None
 
     @property
     def port(self) -> int:
@@ -96,14 +95,20 @@ class HttpPeer:
         os.kill(self.processes()["server"], signal.SIGKILL)
 
     async def restart(self) -> None:
-        """Start it again by the command of the operator, which stays when we end."""
-        self._restarted = await asyncio.create_subprocess_shell(
+        """Start it again by the command of the operator, which ends and leaves it running.
+
+        Raises:
+            RuntimeError: the command failed.
+        """
+        process = await asyncio.create_subprocess_shell(
             self._address.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
+        if await process.wait():
+            raise RuntimeError(f"{self._address.command} ended with {process.returncode}")
 
     async def faults(self, *, repeats_allowed: bool) -> list[str]:
         """Nothing: what the receiver saw is all that is judged."""

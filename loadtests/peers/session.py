@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from loadtests.generator import Client, offer
-from loadtests.load import Load, until_told
+from loadtests.generator import Client, Fires, offer
+from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.peers.costs import Used, uses
 from loadtests.peers.peer import Endpoint, Events, Peer
 from loadtests.processes import Watch
-from loadtests.receiving import Receiving, start_receiving
+from loadtests.receiving import OK, start_receiving
 from loadtests.verify import Arrival, check_webhooks
 
 WARM_UP_RATE = 40.0
@@ -23,13 +24,23 @@ PATIENCE_SECONDS = 40.0
 WAIT_SECONDS_MAX = 150.0
 
 
+class Hears(Protocol):
+    """The receiver, as far as a load asks it."""
+
+    async def served(self) -> Mapping[str, int]:
+        """How many different webhooks were answered by success, by path."""
+
+    async def new_arrivals(self, first: int) -> list[Arrival]:
+        """What came from this place on."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Session:
     """A peer, a receiver of its own, and everything that was sent and that came."""
 
     peer: Peer
-    receiver: Receiving
-    client: Client
+    receiver: Hears
+    client: Fires
     endpoints: list[Endpoint] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     _events: int = 0
@@ -68,13 +79,13 @@ class Session:
         for (endpoint, reference), status in zip(events, offered.statuses, strict=True):
             endpoint.note(reference, status)
         ended = time.perf_counter()
+        seen = len(self.arrivals)
         with suppress(TimeoutError):
-            told = until_told(self._told, self._wanted(), stalled_seconds=patience)
-            await asyncio.wait_for(told, wait)
+            await asyncio.wait_for(self._all_told(patience), wait)
         drained = time.perf_counter() - ended
         used = Used.between(before, uses(self.peer.processes()))
-        arrivals = await self.receiver.new_arrivals(len(self.arrivals))
-        self.arrivals += arrivals
+        await self._collect()
+        arrivals = self.arrivals[seen:]
         first: dict[str, Arrival] = {}
         for arrival in arrivals:
             first.setdefault(arrival.reference, arrival)
@@ -91,13 +102,28 @@ class Session:
         )
         return load, used
 
-    async def _told(self) -> int:
-        """How many different webhooks living endpoints were told."""
+    async def _all_told(self, patience: float) -> None:
+        """Wait until every accepted event of living endpoints has come, while more come."""
+        wanted = {each for to in self.endpoints if not to.is_dead for each in to.accepted}
+        # Counting costs the machine next to nothing, but counts what was never accepted too.
+        await until_told(self._count, len(wanted), stalled_seconds=patience)
+        since = time.perf_counter()
+        while time.perf_counter() - since < patience:
+            if await self._collect():
+                since = time.perf_counter()
+            if wanted <= {arrival.reference for arrival in self.arrivals if arrival.status == OK}:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _count(self) -> int:
         served = await self.receiver.served()
         return sum(served.values())
 
-    def _wanted(self) -> int:
-        return sum(len(each.accepted) for each in self.endpoints if not each.is_dead)
+    async def _collect(self) -> int:
+        """Take what has come; returns how many that were."""
+        new = await self.receiver.new_arrivals(len(self.arrivals))
+        self.arrivals += new
+        return len(new)
 
     def wrong(self, *, repeats_allowed: bool, complete: bool) -> Iterator[str]:
         """What was told that should not have been, or not as it should, or not at all."""
@@ -117,11 +143,12 @@ async def session(peer: Peer) -> AsyncIterator[Session]:
     receiver = await start_receiving()
     try:
         await peer.start(receiver)
-        made = Session(peer=peer, receiver=receiver, client=Client(peer.port))
+        client = Client(peer.port)
+        made = Session(peer=peer, receiver=receiver, client=client)
         warm = await made.add_endpoints(["/ok/warm-up"])
         await made.load(await made.events(warm, WARM_UP_COUNT), WARM_UP_RATE)
         yield made
-        await made.client.close()
+        await client.close()
     finally:
         await peer.close()
         await receiver.close()
