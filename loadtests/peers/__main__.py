@@ -13,6 +13,7 @@ it should not have, lost or repeated something, or the generator was late.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -57,8 +58,8 @@ def main() -> int:
                 found = uvloop.run(_measure(peer, phase, QUICK if given.quick else Plan()))
                 document["peers"].setdefault(peer.name, {})[phase] = found
                 wrong += [f"{peer.name} {phase}: {fault}" for fault in found["faults"]]
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+                given.json.parent.mkdir(parents=True, exist_ok=True)
+                given.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
     say("\n".join(["", *markdown(document["peers"]), "", *verdict(wrong, truth=TRUTH)]))
     return 1 if wrong else 0
 
@@ -74,7 +75,8 @@ async def _measure(peer: Peer, name: str, plan: Plan) -> Measured:
     wrong += _bottlenecks(rows)
     say(orjson.dumps(rows).decode())
     say(f"  truth: {len(wrong)} FAULTS" if wrong else "  truth: as it should be")
-    return {"at": system_clock().isoformat(timespec="seconds"), "rows": rows, "faults": wrong}
+    at = system_clock().isoformat(timespec="seconds")
+    return {"at": at, "load_average": os.getloadavg(), "rows": rows, "faults": wrong}
 
 
 def _bottlenecks(rows: Measured) -> Iterator[str]:

@@ -23,14 +23,14 @@ class Plan:
     """Rates are events a second, all times are in seconds."""
 
     latency_rates: tuple[float, ...] = (50, 200, 1_000)
-    latency_seconds: float = 12
+    latency_seconds: float = 10
     search_rate: float = 800
     search_seconds: float = 10
     kill_rate: float = 200
     kill_seconds: float = 12
     kills: int = 3
     hanging_rate: float = 400
-    hanging_seconds: float = 25
+    hanging_seconds: float = 20
     hanging_patience: float = 30
 
 
