@@ -13,7 +13,7 @@ from connectors.history.opening import CASSANDRA, open_history
 from ops.engines import Log, open_log, open_the_history
 from ops.process import stop_signal
 from ops.settings import Settings
-from ops.standing import GROUP, faults_of, standings
+from ops.standing import GROUP, Standing, faults_of, standings
 from ops.supervisor import report_ready
 from streams.domain.errors import NotOurs, Unavailable
 from streams.installations import Claim, Installation
@@ -40,12 +40,17 @@ def name_of(settings: Settings) -> str:
 
 
 async def must_be_ours(
-    history: History, log: Log, installation: Installation, settings: Settings
+    history: History,
+    log: Log,
+    installation: Installation,
+    settings: Settings,
+    *,
+    claims: bool = True,
 ) -> None:
-    """Raise `NotOurs` unless the history is of this installation, or may become so now.
+    """Raise `NotOurs` unless the history is of this installation, or may be; then it is claimed.
 
-    Nobody's history becomes ours where it has all that was ever committed, and no more than the log
-    knows of: it is new like the log, or both are of a version that had no ids.
+    A history of nobody's may be ours if it has all that was ever committed, and no more than the
+    log has: it is new like the log, or both are of a version that had no ids.
     """
     owner = await history.installation()
     if not owner:
@@ -56,6 +61,8 @@ async def must_be_ours(
                 f"{faults[0]}. Set KESHIKOMI_HISTORY to the right one; if it is lost, `keshikomi "
                 "setup --take-history` begins this one"
             )
+        if not claims:
+            return
         owner = await history.installation(Claim(installation_id=installation.installation_id))
     if owner != installation.installation_id:
         raise NotOurs(
@@ -110,8 +117,8 @@ async def take_history(log: Log, installation: Installation, settings: Settings)
     history = open_the_history(settings)
     try:
         found = await standings(history, log.positions, log.partitions())
-        if await history.installation() == "" and any(each.stored for each in found):
-            raise NotOurs(f"{name_of(settings)} has been in use, and nobody knows by whom")
+        if ahead := [each for each in found if each.is_ahead]:
+            raise NotOurs(f"{name_of(settings)} is another log's: {ahead[0]}")
         begins = {each.place: each.earliest for each in found if each.is_forgotten}
         claim = Claim(installation_id=installation.installation_id, begins=begins)
         if await history.installation(claim) != installation.installation_id:
@@ -121,14 +128,8 @@ async def take_history(log: Log, installation: Installation, settings: Settings)
         await history.close()
 
 
-async def catch_up(
-    history: History, log: Log, installation: Installation, settings: Settings
-) -> None:
-    """Have the archiver read again what this history lacks; raises `NotOurs` where it cannot.
-
-    What Kafka forgot before anybody read it is no fault of history: the archiver tells of it, and
-    goes on behind it, which is noted here so that nobody looks for it at the next start.
-    """
+async def must_be_whole(history: History, log: Log, settings: Settings) -> Sequence[Standing]:
+    """How far history is; raises `NotOurs` where it lacks what the log cannot say again."""
     found = await standings(history, log.positions, log.partitions())
     lost = [each for each in found if each.is_ahead or (each.is_behind and each.is_forgotten)]
     if lost:
@@ -140,6 +141,18 @@ async def catch_up(
             )
         )
         raise NotOurs(f"{name_of(settings)} is not as the log knows it: {lost[0]}; {way}")
+    return found
+
+
+async def catch_up(
+    history: History, log: Log, installation: Installation, settings: Settings
+) -> None:
+    """Have the archiver read again what this history lacks; raises `NotOurs` where it cannot.
+
+    What Kafka forgot before anybody read it is no fault of history: the archiver tells of it, and
+    goes on behind it, which is noted here so that nobody looks for it at the next start.
+    """
+    found = await must_be_whole(history, log, settings)
     if begins := {each.place: each.earliest for each in found if each.is_forgotten}:
         claim = Claim(installation_id=installation.installation_id, begins=begins)
         await history.installation(claim)

@@ -25,8 +25,8 @@ from ops.belonging import (
     looked_at,
     must_be_ours,
     must_be_unused,
+    must_be_whole,
     name_of,
-    strangeness,
     take_history,
 )
 from ops.engines import Log, open_log, open_the_history, setup
@@ -37,7 +37,7 @@ from streams.codecs import decode_directory_message, decode_installation, encode
 from streams.domain.errors import CorruptState, NotOurs, Sealed, Unavailable
 from streams.installations import KEY, Installation
 from streams.messages import AccountSet
-from streams.ports import Fetched, Record, Tail
+from streams.ports import Fetched, History, Record, Tail
 from streams.topics import DIRECTORY
 
 PLAIN = b"keshikomi"
@@ -179,14 +179,24 @@ async def look(settings: Settings) -> str:
         must_not_lack_master_key(settings)
         must_open(found, with_known_keys(settings))
         async with looked_at(settings) as history:
-            strange = await strangeness(history, log, found.installation) if history else []
+            return await _look_at_both(history, log, found.installation, settings)
     finally:
         await log.close()
-    if strange:
-        raise NotOurs(f"{name_of(settings)} is not as the log knows it: {'; '.join(strange)}")
-    if found.installation is None:
+
+
+async def _look_at_both(
+    history: History | None, log: Log, known: Installation | None, settings: Settings
+) -> str:
+    if known is None:
+        if history is not None and (owner := await history.installation()):
+            raise NotOurs(f"{name_of(settings)} belongs to {owner}, and the log to nobody")
         return "the next start makes the installation's record"
-    return f"log, history and key are those of {found.installation.installation_id}"
+    told = f"log, history and key are those of {known.installation_id}"
+    if history is None:
+        return told
+    await must_be_ours(history, log, known, settings, claims=False)
+    behind = [each for each in await must_be_whole(history, log, settings) if each.is_behind]
+    return "; ".join([told, *map(str, behind)])
 
 
 # --- what each start does first

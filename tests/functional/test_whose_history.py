@@ -69,6 +69,31 @@ def test_a_history_that_lacks_what_was_committed_is_a_broken_law(
     assert f"{lacks}, which the log still has" in capsys.readouterr().out
 
 
+def test_a_check_bears_with_a_history_that_an_archiver_brings_up_to_date(
+    data: Path, capsys: Output
+) -> None:
+    settings = started(data)
+    append(settings, *records_of_history(3))
+    asyncio.run(commit(settings, 3, stored=1))
+
+    assert main(["check"]) == 0
+
+    assert "history lacks records 1 to 2" in capsys.readouterr().out
+
+
+def test_a_copy_of_an_earlier_version_is_taken_when_a_person_says_so(data: Path) -> None:
+    settings = started(data)
+    append(settings, *records_of_history(3))
+    new_history(settings)
+    asyncio.run(commit(settings, 3, stored=1))
+
+    assert main(["setup"]) == 1
+    assert main(["setup", "--take-history"]) == 0
+    assert owner_of(settings) == installation_of(settings).installation_id
+    asyncio.run(archiver_starts(settings))
+    assert committed(settings, 0) == 1
+
+
 def test_an_archiver_reads_again_what_history_lacks(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,6 +146,7 @@ def test_a_history_of_more_than_the_log_ever_had_is_refused(data: Path) -> None:
     settings = started(data)
     asyncio.run(commit(settings, 0, stored=2))
 
+    assert main(["check"]) == main(["setup", "--take-history"]) == 1
     with pytest.raises(NotOurs, match=r"history has 2 records .* and the log only 0"):
         asyncio.run(archiver_starts(settings))
     assert main(["audit"]) == 1
