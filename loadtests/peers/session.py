@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadtests.arrivals import Arrival, checked
 from loadtests.generator import Client, Fires, offer
 from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.peers.costs import Used, uses
 from loadtests.peers.peer import Endpoint, Events, Peer
 from loadtests.processes import Watch
 from loadtests.receiving import OK, start_receiving
-from loadtests.verify import Arrival, check_webhooks
+from loadtests.verify import check_webhooks
 
 WARM_UP_RATE = 40.0
 WARM_UP_COUNT = 80
@@ -131,7 +132,7 @@ class Session:
         for arrival in self.arrivals:
             by_path.setdefault(arrival.path, []).append(arrival)
         for endpoint in self.endpoints:
-            came = by_path.pop(endpoint.path, [])
+            came = [checked(each, endpoint.secret) for each in by_path.pop(endpoint.path, [])]
             expected = endpoint.expected(complete=complete)
             yield from check_webhooks(expected, came, repeats_allowed=repeats_allowed)
         yield from (f"{path}: no endpoint has this address" for path in by_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.signing import sign
+from loadtests.arrivals import Arrival, checked
 from loadtests.generator import Offered
 from loadtests.load import Load
 from loadtests.merchants import TOLD
@@ -11,7 +12,7 @@ from loadtests.peers.peer import SECRET, Endpoint, payload
 from loadtests.peers.phases import figures, of_the_healthy
 from loadtests.peers.table import markdown
 from loadtests.processes import Usage, Watch
-from loadtests.verify import Arrival, check_webhooks, facts
+from loadtests.verify import check_webhooks, facts
 
 KEY = b"k" * 32
 
@@ -31,7 +32,6 @@ def an_arrival(reference: str, at_ms: float = 0, path: str = "/ok/a") -> Arrival
         body=body,
         type="invoice.paid",
         reference=reference,
-        stages={},
     )
 
 
@@ -112,9 +112,10 @@ def test_the_answer_to_an_event_says_whether_it_must_be_told() -> None:
 
     assert expected.told == facts(TOLD, ["R-1"])
     assert expected.may_be_told == facts(TOLD, ["R-2"])
-    told = [an_arrival("R-1"), an_arrival("R-2")]
+    told = [checked(an_arrival(each), SECRET) for each in ("R-1", "R-2")]
+    strange = checked(an_arrival("R-3"), SECRET)
     assert list(check_webhooks(expected, told)) == []
-    assert "R-3" in next(check_webhooks(expected, [*told, an_arrival("R-3")]))
+    assert "R-3" in next(check_webhooks(expected, [*told, strange]))
     assert "never told" in next(check_webhooks(expected, told[1:]))
     assert list(check_webhooks(endpoint.expected(complete=False), told[1:])) == []
 

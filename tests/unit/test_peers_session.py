@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loadtests.arrivals import Arrival
 from loadtests.generator import Answered
 from loadtests.peers.http_peer import Address
 from loadtests.peers.peer import SECRET, Endpoint
 from loadtests.peers.session import Session
 from loadtests.peers.svix import Svix
-from loadtests.verify import Arrival
 from tests.unit.test_peers_figures import an_arrival
 
 STATUSES = {"ORD-0000000": 0, "ORD-0000001": 202, "ORD-0000002": 202}
