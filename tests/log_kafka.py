@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -59,9 +59,6 @@ class KafkaEngine:
         self._loop, self._replication = loop, replication
         self._connection = connection
         self._inner = KafkaAppender(self._connection)
-        self._open = AsyncExitStack()
-        self._consumer_of_ends: Any = None
-        self._admin: Any = None
         self.create_topic(CHANGELOG, PARTITIONS, compacted=True)
 
     @property
@@ -110,11 +107,9 @@ class KafkaEngine:
         return self._loop.run(self._ends(self.prefix + topic))
 
     async def _ends(self, topic: str) -> list[int]:
-        # Asked over and over while a test waits; to connect anew takes longer than the answer.
-        if self._consumer_of_ends is None:
-            self._consumer_of_ends = await self._open.enter_async_context(self._consumer())
-        places = _places(topic)
-        ends = await self._consumer_of_ends.end_offsets(places)
+        async with self._consumer() as consumer:
+            places = _places(topic)
+            ends = await consumer.end_offsets(places)
         return [ends[place] for place in places]
 
     def positions(self, group: str, topic: str) -> list[int]:
@@ -122,16 +117,14 @@ class KafkaEngine:
         return self._loop.run(self._positions(self.prefix + topic))
 
     async def _positions(self, topic: str) -> list[int]:
-        if self._admin is None:
-            self._admin = await self._open.enter_async_context(an_admin(self._connection))
-        offsets = await self._admin.list_consumer_group_offsets(f"{self.prefix}log-worker")
+        async with an_admin(self._connection) as admin:
+            offsets = await admin.list_consumer_group_offsets(f"{self.prefix}log-worker")
         return [offsets[place].offset if place in offsets else 0 for place in _places(topic)]
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(**self._connection.client_options(), enable_auto_commit=False)
 
     def close(self) -> None:
-        self._loop.run(self._open.aclose())
         self._loop.run(self._inner.close())
 
 
