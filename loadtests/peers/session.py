@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loadtests.arrivals import Arrival, checked
+from loadtests.arrivals import Arrival, Webhook, checked
 from loadtests.generator import Client, Fires, offer
 from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.peers.costs import Used, uses
@@ -87,7 +87,7 @@ class Session:
         used = Used.between(before, uses(self.peer.processes()))
         await self._collect()
         arrivals = self.arrivals[seen:]
-        first: dict[str, Arrival] = {}
+        first: dict[str, Webhook] = {}
         for arrival in arrivals:
             first.setdefault(arrival.reference, arrival)
         load = Load(
