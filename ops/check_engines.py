@@ -35,10 +35,10 @@ async def _log(settings: Settings) -> str:
         brokers = len(cluster["brokers"])
         if brokers < settings.kafka_replication:
             raise Unfit(
-                f"Kafka has {brokers} brokers, and KESHIKOMI_KAFKA_REPLICATION asks for "
+                f"Kafka has {_brokers(brokers)}, and KESHIKOMI_KAFKA_REPLICATION asks for "
                 f"{settings.kafka_replication} copies of each record"
             )
-        return f"Kafka answers with {brokers} brokers"
+        return f"Kafka answers with {_brokers(brokers)}"
     with scratch(settings.log_path.parent) as folder:
         log = SqliteLog(folder / "log.db", on_failure=None)
         try:
@@ -57,6 +57,10 @@ async def _log(settings: Settings) -> str:
     if took > DURABLE_WRITE_SECONDS_MAX:
         raise Unfit(f"{told}, which is too slow: each payment needs several in a row")
     return told
+
+
+def _brokers(count: int) -> str:
+    return f"{count} broker{'' if count == 1 else 's'}"
 
 
 async def _history(settings: Settings) -> str:
@@ -124,8 +128,8 @@ async def _read(settings: Settings) -> str:
 
 async def _topics(settings: Settings) -> str:
     if settings.kafka is not None:
-        longer = await compare_topics(settings.kafka, topic_plans(settings))
-        return "; ".join(["the topics on Kafka are as they must be, or not made yet", *longer])
+        remarks = await compare_topics(settings.kafka, topic_plans(settings))
+        return "; ".join(["the topics on Kafka are as they must be", *remarks])
     if not settings.log_path.exists():
         return "the first start makes the topics"
     log = SqliteLog(settings.log_path, on_failure=None)

@@ -142,7 +142,7 @@ async def make_topics(
             await _until_altered(admin, altered)
     left = [each for each in found.kept if each not in altered]
     return [
-        *(f"{plan.name} is made" for plan in missing),
+        *(f"the topic {plan.name} is made" for plan in missing),
         *(
             f"{each.topic} has {each.key} = {each.planned} now, not {each.found}"
             for each in altered
@@ -152,7 +152,10 @@ async def make_topics(
 
 
 async def compare_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]) -> list[str]:
-    """What stays longer than planned, in sentences; raises `Conflict` for all other differences."""
+    """What is to be made, and what stays longer than planned, in sentences.
+
+    Raises `Conflict` for all other differences.
+    """
     wanted = {plan.name: plan for plan in plans}
     async with an_admin(connection) as admin:
         there = set(await admin.list_topics())
@@ -160,7 +163,8 @@ async def compare_topics(connection: KafkaConnection, plans: Iterable[TopicPlan]
         offsets = await _offsets(admin, there, wanted)
     shorter = [f"{each} (`keshikomi setup` alters it)" for each in found.kept if each.is_shorter]
     _must_have_none([*_unsafe(wanted.values()), *found.faults, *shorter, *offsets])
-    return [str(each) for each in found.kept]
+    missing = [f"`keshikomi setup` makes {name}" for name in wanted if name not in there]
+    return [*missing, *map(str, found.kept)]
 
 
 def _must_have_none(faults: list[str]) -> None:

@@ -54,7 +54,7 @@ async def test_a_check_tells_what_setup_will_make_and_makes_nothing(
 
     assert not found.is_fault
     assert re.fullmatch(
-        rf"Cassandra 5\S+ answers, with 1 nodes in datacenter1; "
+        rf"Cassandra 5\S+ answers, with 1 node in datacenter1; "
         rf"`keshikomi setup` makes the keyspace {keyspace}",
         found.sentence,
     )
@@ -106,7 +106,7 @@ def statement_of(error: Exception) -> str:
 def test_more_copies_than_nodes_are_a_fault_also_before_there_is_a_keyspace(
     pool: Keyspaces,
 ) -> None:
-    with pytest.raises(Conflict, match=r"has 1 nodes in datacenter1, and .* asks for 3 copies"):
+    with pytest.raises(Conflict, match=r"has 1 node in datacenter1, and .* asks for 3 copies"):
         look(f"{pool.url(fresh_name('wide'))}?replication=3")
 
 
@@ -178,7 +178,7 @@ def test_all_faults_of_a_cluster_are_named_at_once(pool: Keyspaces) -> None:
     with pytest.raises(Conflict) as refused:
         look_at(f"{url}?replication=3", migrations, retention_days=31)
 
-    for fault in ("has 1 nodes in", f"ALTER KEYSPACE {keyspace}", "says 31 days"):
+    for fault in ("has 1 node in", f"ALTER KEYSPACE {keyspace}", "says 31 days"):
         assert fault in str(refused.value)
 
 

@@ -47,7 +47,7 @@ async def test_who_proves_who_they_are_makes_topics_appends_and_reads(
     connection = WAYS[way](kafka)
     assert read(environment_of(connection), {}).kafka == connection
     topic = TopicPlan(name=fresh_name("access"), partitions=1, replication=1)
-    assert await make_topics(connection, [topic]) == [f"{topic.name} is made"]
+    assert await make_topics(connection, [topic]) == [f"the topic {topic.name} is made"]
     appender = KafkaAppender(connection)
     tail = KafkaTail(connection, {topic.name: 1}, system_clock)
 

@@ -68,8 +68,8 @@ def topic(kafka_server: KafkaServer) -> Topic:
 
 
 async def test_a_topic_is_made_once_and_is_then_as_planned(topic: Topic) -> None:
-    assert await topic.compare(topic.plan) == []
-    assert await topic.make(topic.plan) == [f"{topic.name} is made"]
+    assert await topic.compare(topic.plan) == [f"`keshikomi setup` makes {topic.name}"]
+    assert await topic.make(topic.plan) == [f"the topic {topic.name} is made"]
     assert await topic.make(topic.plan, exactly=True) == []
     assert await topic.compare(topic.plan) == []
     assert topic.plan.config.items() <= (await topic.config()).items()
@@ -163,7 +163,7 @@ async def test_how_far_each_stage_is_has_as_many_copies_as_the_log(own_kafka: Ka
         await topic.compare(three)
     with pytest.raises(Conflict, match=r"would be made with 1 replicas, not 3"):
         await topic.make(three, exactly=True)
-    assert await topic.make(topic.plan) == [f"{topic.name} is made"]
+    assert await topic.make(topic.plan) == [f"the topic {topic.name} is made"]
 
     await commit(own_kafka, topic.name)
 
@@ -180,8 +180,8 @@ async def test_on_a_cluster_that_keeps_three_copies_of_all_nothing_is_missing(
     broker, *_ = kafka_cluster.brokers
     topic = Topic(broker)
     three = replace(topic.plan, replication=3)
-    assert await topic.compare(three) == []
-    assert await topic.make(three, exactly=True) == [f"{topic.name} is made"]
+    assert await topic.compare(three) == [f"`keshikomi setup` makes {topic.name}"]
+    assert await topic.make(three, exactly=True) == [f"the topic {topic.name} is made"]
 
     await commit(broker, topic.name)
 

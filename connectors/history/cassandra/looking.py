@@ -85,7 +85,7 @@ class _Sight:
         here = [node for node in nodes_of(cluster) if node.datacenter == address.dc]
         self.told.append(_of_nodes(here, address))
         if len(here) < (address.replication or 0):
-            text = f"Cassandra has {len(here)} nodes in {address.dc}, and KESHIKOMI_HISTORY asks"
+            text = f"Cassandra has {_nodes(here)} in {address.dc}, and KESHIKOMI_HISTORY asks"
             self.faults.append(Conflict(f"{text} for {address.replication} copies of each row"))
         if (fault := copies_fault(session, address, nodes=len(here))) is not None:
             self.faults.append(Conflict(fault))
@@ -115,8 +115,12 @@ class _Sight:
             self.told.append(told)
 
 
+def _nodes(here: Sequence[Any]) -> str:
+    return f"{len(here)} node{'' if len(here) == 1 else 's'}"
+
+
 def _of_nodes(here: Sequence[Any], address: Address) -> str:
     down = sorted(str(node.address) for node in here if node.is_up is False)
     told = f" ({' and '.join(down)} did not answer)" if down else ""
     versions = " and ".join(sorted({str(node.release_version) for node in here}))
-    return f"Cassandra {versions} answers, with {len(here)} nodes in {address.dc}{told}"
+    return f"Cassandra {versions} answers, with {_nodes(here)} in {address.dc}{told}"
