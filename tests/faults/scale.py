@@ -19,6 +19,9 @@ class Scale:
     broker_down: float
     broker_frozen: float
     sides_down: float
+    one_of_three_down: float
+    coming_back: float
+    """One of three brokers starts, and reads what it missed, beside the load."""
     after: float
     """The load goes on for so long after an outage."""
     load_seconds: float
@@ -32,6 +35,8 @@ SHORT = Scale(
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
     sides_down=6,  # longer than every time-out of the API
+    one_of_three_down=6,
+    coming_back=15,
     after=4,
     load_seconds=67,
 )
@@ -42,6 +47,8 @@ AS_IN_THE_DOCS = Scale(
     broker_down=10,
     broker_frozen=30,
     sides_down=60,
+    one_of_three_down=10,
+    coming_back=25,
     after=6,
     load_seconds=228,
 )

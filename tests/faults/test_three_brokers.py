@@ -17,7 +17,7 @@ from ops.stack.redis import RedisServer
 from streams.clock import monotonic_seconds
 from tests.faults.outages import killed
 from tests.faults.real_world import engines, real_world
-from tests.faults.scale import RATE
+from tests.faults.scale import RATE, SCALE
 from tests.integration.product_world import pause, until
 
 pytestmark = [
@@ -28,10 +28,7 @@ pytestmark = [
 
 RECOVERED_SECONDS_MAX = 7.0
 """From the kill on: by then the other two have taken over what the lost one led."""
-DOWN_SECONDS = 10.0
-BACK_SECONDS_MAX = 25.0
-"""A broker starts, and reads what it missed, beside the load."""
-LOAD_SECONDS = CALM_SECONDS + DOWN_SECONDS + BACK_SECONDS_MAX
+LOAD_SECONDS = CALM_SECONDS + SCALE.one_of_three_down + SCALE.coming_back
 FULL_RATE_MIN = 0.9 * RATE
 
 
@@ -48,7 +45,7 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
         async def goes_and_comes_back() -> None:
             began = monotonic_seconds()
             async with killed(victim):
-                await pause(DOWN_SECONDS)
+                await pause(SCALE.one_of_three_down)
                 assert await lacking(other) > 0, "it was missed"
             usable = monotonic_seconds()
 
@@ -62,7 +59,7 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
 
         story = await suffer(
             made,
-            f"one of three brokers killed, back after {DOWN_SECONDS:g} s",
+            f"one of three brokers killed, back after {SCALE.one_of_three_down:g} s",
             goes_and_comes_back,
             seconds=LOAD_SECONDS,
             rate=RATE,
