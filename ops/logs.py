@@ -144,8 +144,7 @@ class Renderer:
         stamp = told.at.isoformat(timespec="milliseconds")[:-6]
         # A message of several lines stays one event: what follows is set off to the right.
         event = told.event.replace("\n", "\n    ")
-        words = "".join([f" {name}={_word(value)}" for name, value in told.fields.items()])
-        line = f"{stamp}Z {self._process:<9} {told.level:<8} {event}{words}"
+        line = f"{stamp}Z {self._process:<9} {told.level:<8} {event}{_words(told.fields)}"
         failure = told.failure.rstrip().replace("\n", "\n    ")
         return f"{line}\n    {failure}" if failure else line
 
@@ -166,6 +165,20 @@ def _fields(record: logging.LogRecord) -> Mapping[str, object]:
     if isinstance(given, Mapping):
         return given
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+
+
+def _words(fields: Mapping[str, object]) -> str:
+    """Names and values; looked at as a whole first, as nearly every value is one plain word."""
+    words = "".join(
+        [
+            f" {name}={value:.6g}" if isinstance(value, float) else f" {name}={value}"
+            for name, value in fields.items()
+        ]
+    )
+    is_plain = words.isprintable() and words.count(" ") == len(fields) and "= " not in words
+    if is_plain and not words.endswith("="):
+        return words
+    return "".join([f" {name}={_word(value)}" for name, value in fields.items()])
 
 
 def _word(value: object) -> str:

@@ -31,7 +31,7 @@ class Element:
 
 def size_of(rows: Iterable[Row]) -> int:
     """What rows count for in the limit of the queue."""
-    return sum(len(key or b"") + len(value or b"") for _, key, value, _ in rows)
+    return sum([len(key or b"") + len(value or b"") for _, key, value, _ in rows])
 
 
 def settle_future(future: asyncio.Future[list[int]]) -> Settled:

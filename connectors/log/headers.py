@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 
 from streams.domain.errors import CorruptState
 
@@ -11,9 +12,17 @@ _LENGTHS = struct.Struct(">HI")
 
 Headers = tuple[tuple[str, bytes], ...]
 
+TRACES_REMEMBERED_MAX = 256
+"""All records of one trace have the same headers, and several are written and read at a time."""
+
 
 def pack_headers(headers: Iterable[tuple[str, bytes]]) -> bytes | None:
     """Headers as one value of the log table; none at all is NULL."""
+    return _packed(tuple(headers))
+
+
+@lru_cache(maxsize=TRACES_REMEMBERED_MAX)
+def _packed(headers: Headers) -> bytes | None:
     parts: list[bytes] = []
     for name, value in headers:
         encoded = name.encode()
@@ -21,6 +30,7 @@ def pack_headers(headers: Iterable[tuple[str, bytes]]) -> bytes | None:
     return b"".join(parts) or None
 
 
+@lru_cache(maxsize=TRACES_REMEMBERED_MAX)
 def unpack_headers(packed: bytes | None) -> Headers:
     """The headers that `pack_headers` was given."""
     if not packed:

@@ -26,7 +26,9 @@ def row_must_fit(changelog: str, key: bytes | None, value: bytes | None) -> None
 def bytes_of(record: Record) -> int:
     """What a record counts for."""
     size = len(record.key) + len(record.value)
-    return size + sum(len(name.encode()) + len(value) for name, value in record.headers)
+    for name, value in record.headers:
+        size += len(name.encode()) + len(value)
+    return size
 
 
 def _must_be_taken(topic: str, size_bytes: int) -> None:

@@ -194,8 +194,10 @@ class Producer(base.Producer):
 
     def row_of(self, record: Record) -> Row:
         """A record as a row for the writer."""
-        rows, _ = self.log_file.rows_of((record,))
-        return rows[0]
+        topic = self.log_file.catalog.get(record.topic)
+        partition_id = topic.partition_ids[partition_of(record.key, topic.partitions)]
+        headers = pack_headers(record.headers) if record.headers else None
+        return partition_id, record.key, record.value, headers
 
     def _partition(self, key: bytes | None, partitions: int) -> int:
         if key is None:

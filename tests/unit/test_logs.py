@@ -109,3 +109,23 @@ def test_a_reader_that_stands_still_costs_lines_but_never_time() -> None:
     os.close(write_end)
 
     assert handler.dropped > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", "''"),
+        ("two words", "'two words'"),
+        ("line\n", "'line\\n'"),
+        ("a=b/c", "a=b/c"),
+        (1.5, "1.5"),
+    ],
+    ids=str,
+)
+def test_a_value_is_one_word_wherever_it_stands(value: object, shown: str) -> None:
+    render = Renderer(process="api", as_json=False)
+
+    for fields in ({"x": value, "y": 1}, {"y": 1, "x": value}):
+        line = render.of_wide(logging.INFO, "keshikomi", "step", fields).decode()
+        words = {"x": shown, "y": "1"}
+        assert line.endswith(" step " + " ".join(f"{n}={words[n]}" for n in fields) + "\n")
