@@ -82,7 +82,8 @@ def make_app(broker: str, store: str, mode: str, prefix: str = "") -> faust.App:
     if broker.startswith(SCHEME):
         register_kafka()
         register_store()
-        connection = from_environment({"broker": broker}).kafka
+        # Nothing here opens a history; on Kafka one must be named all the same.
+        connection = from_environment({"broker": broker, "history": "sqlite://none.db"}).kafka
         assert connection is not None, "the scheme says that it is one"
         options = worker_options(connection, "counting-0")
     for name in ("faust", "mode", "aiokafka"):
