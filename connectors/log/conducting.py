@@ -52,5 +52,6 @@ class Conductor(conductor.Conductor):
         if found is None:
             consumer: Any = self.app.consumer
             full, drop = consumer.on_buffer_full, consumer.on_buffer_drop
-            found = self._pressure[tp] = partial(full, tp), partial(drop, tp)
+            own = TP(*tp)  # aiokafka's is equal, and not what Faust's consumer takes
+            found = self._pressure[tp] = partial(full, own), partial(drop, own)
         return found
