@@ -228,4 +228,5 @@ async def ready_to_archive(
         return not stop.done()
     finally:
         stop.cancel()
+        await asyncio.wait({stop})  # from here on a signal is for whoever waits next
         await log.close()

@@ -78,9 +78,17 @@ def share_the_interpreter() -> None:
 
 
 async def stop_signal() -> None:
-    """Return when SIGINT or SIGTERM has come."""
+    """Return when SIGINT or SIGTERM has come. What comes then is passed over, as the end has begun.
+
+    When it is cancelled, nobody waits for signals any more, and the next one ends the process.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    await stopping.wait()
+    try:
+        await stopping.wait()
+    except asyncio.CancelledError:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        raise

@@ -47,4 +47,4 @@ async def test_a_payment_goes_through_among_variables_that_faust_would_heed(tmp_
 
                 await until(told)
     finally:
-        assert await product.stop() == 0
+        assert await product.stop() == 0, product.log_tail()
