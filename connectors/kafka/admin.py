@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 
 from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.ending import end_consumer
 from connectors.kafka.reaching import farewell, reached
 from streams.domain.errors import Unavailable
 
@@ -96,4 +97,4 @@ async def rewind(
             f"ran within the last seconds: {error!r}"
         ) from error
     finally:
-        await farewell(consumer.stop())
+        await end_consumer(consumer)

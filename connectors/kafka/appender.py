@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it ships no types
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 
 from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.ending import MortalProducer
 from connectors.kafka.reaching import reached
 from connectors.kafka.topics import BATCH_BYTES_MAX
 from connectors.kafka.unit import outgoing_of, place_of
@@ -19,8 +18,6 @@ from streams.ports import Place, Record
 
 APPEND_SECONDS_MAX = 5.0
 """A channel is told to come again rather than kept waiting for a broker that is away."""
-
-logger = logging.getLogger(__name__)
 
 
 class KafkaAppender:
@@ -34,7 +31,7 @@ class KafkaAppender:
         self, connection: KafkaConnection, *, seconds_max: float = APPEND_SECONDS_MAX
     ) -> None:
         self._connection, self._seconds_max = connection, seconds_max
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: MortalProducer | None = None
         self._starting = asyncio.Lock()
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -43,7 +40,7 @@ class KafkaAppender:
         if not records:
             return ()
         must_fit(records)
-        producer: AIOKafkaProducer | None = None
+        producer: MortalProducer | None = None
         try:
             async with asyncio.timeout(self._seconds_max):
                 producer = await self._started()
@@ -56,19 +53,19 @@ class KafkaAppender:
             raise Unavailable(message) from error
 
     @staticmethod
-    async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[object]:
+    async def _send(producer: MortalProducer, record: Record) -> asyncio.Future[object]:
         outgoing = outgoing_of(record)
         sent: asyncio.Future[object] = await producer.send(
             outgoing.topic, outgoing.value, key=outgoing.key, headers=list(outgoing.headers)
         )
         return sent
 
-    async def _started(self) -> AIOKafkaProducer:
+    async def _started(self) -> MortalProducer:
         if self._producer is None:
             async with self._starting:
                 if self._producer is None:
                     connection = await reached(self._connection)
-                    producer = AIOKafkaProducer(
+                    producer = MortalProducer(
                         **connection.client_options(),
                         acks="all",
                         enable_idempotence=True,
@@ -82,13 +79,17 @@ class KafkaAppender:
                     self._producer = producer
         return self._producer
 
-    def _give_up(self, producer: AIOKafkaProducer) -> None:
+    def _give_up(self, producer: MortalProducer) -> None:
         if self._producer is producer:
             self._producer = None
             self._end(producer)
 
-    def _end(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(_stop(producer), name="ending a Kafka producer")
+    def _end(self, producer: MortalProducer) -> None:
+        # Others may still wait for what it has to write, each no longer than for an append. What
+        # was refused can be written meanwhile, or was before: a refusal says that nobody knows.
+        # That does no harm to notices, which are known by their ids when they come again (see
+        # `settle`), nor to invoices; what a person wants of an endpoint can be written late.
+        task = asyncio.create_task(producer.end(self._seconds_max), name="ending a Kafka producer")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
@@ -98,11 +99,3 @@ class KafkaAppender:
         if producer is not None:
             self._end(producer)
         await asyncio.gather(*self._ending)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    try:
-        async with asyncio.timeout(APPEND_SECONDS_MAX):
-            await producer.stop()
-    except (KafkaError, TimeoutError, OSError) as error:
-        logger.warning("a Kafka producer did not end cleanly: %r", error)

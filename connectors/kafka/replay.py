@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-unt
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  # no types
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
 
+from connectors.kafka.ending import end_consumer
 from connectors.kafka.reaching import farewell
 
 POLL_MS = 500
@@ -87,7 +88,7 @@ async def opened(client_options: Mapping[str, Any]) -> AsyncIterator[Changelog]:
         await consumer.start()
         yield Changelog(consumer, str(cluster["cluster_id"]))
     finally:
-        await farewell(consumer.stop())
+        await end_consumer(consumer)
 
 
 def client_options_of(app: Any) -> Mapping[str, Any]:

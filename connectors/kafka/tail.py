@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it shi
 
 from connectors.kafka.admin import Positions, read_positions
 from connectors.kafka.connection import KafkaConnection
+from connectors.kafka.ending import end_consumer
 from connectors.kafka.reaching import farewell, reached
 from connectors.log.places import partition_of
 from streams.clock import Clock, monotonic_seconds
@@ -200,7 +201,7 @@ class KafkaTail:
         try:
             await consumer.start()
         except BaseException:
-            await farewell(consumer.stop())
+            await end_consumer(consumer)
             raise
         return consumer
 
@@ -208,12 +209,12 @@ class KafkaTail:
         consumer, self._consumer = self._consumer, None
         self._ahead = []
         if consumer is not None:
-            await farewell(consumer.stop())
+            await end_consumer(consumer)
 
     async def _forget_asker(self) -> None:
         asked, self._asked = self._asked, None
         if asked is not None:
-            await farewell(asked[0].stop())
+            await end_consumer(asked[0])
             await farewell(asked[1].close())
 
 

@@ -11,10 +11,16 @@ from collections.abc import MutableMapping, MutableSet
 
 from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
     AIOKafkaConsumer,
+    AIOKafkaProducer,
 )
+from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]  # it ships no types
 from aiokafka.consumer import (  # type: ignore[import-untyped]  # it ships no types
     group_coordinator,
 )
+from aiokafka.producer.message_accumulator import (  # type: ignore[import-untyped]  # no types
+    MessageAccumulator,
+)
+from aiokafka.producer.sender import Sender  # type: ignore[import-untyped]  # it ships no types
 from aiokafka.protocol import group as group_protocol  # type: ignore[import-untyped]  # no types
 from faust.stores import base as stores_base
 from faust.tables import manager, recovery
@@ -23,6 +29,7 @@ from mode import Service
 
 from connectors.kafka import broken as kafka_broken
 from connectors.kafka import consumer as kafka_consumer
+from connectors.kafka import ending as kafka_ending
 from connectors.kafka import producer as kafka_producer
 from connectors.kafka import recovery as kafka_recovery
 from connectors.kafka import store as kafka_store
@@ -113,6 +120,36 @@ OF_KAFKA = (
             "on_stop": "async (self)",
             "send_soon": "(self, fut)",
         },
+    ),
+    Reliance(
+        module="connectors/kafka/ending.py",
+        ours=kafka_ending.MortalProducer,
+        theirs=AIOKafkaProducer,
+        why="that a producer can be ended: read `stop` again, which waits for the accumulator or "
+        "the sender's task, and then closes the client",
+        names={"stop": "async (self)"},
+        state={"_sender": Sender, "_message_accumulator": MessageAccumulator},
+    ),
+    Reliance(
+        module="connectors/kafka/ending.py",
+        theirs=Sender,
+        why="the same: a sender whose task is cancelled waits for these, which nobody else knows",
+        names={
+            "_send_produce_req": "async (self, node_id, batches)",
+            "sender_task": "property",
+        },
+    ),
+    Reliance(
+        module="connectors/kafka/ending.py",
+        theirs=MessageAccumulator,
+        why="the same: what was not written is failed, and nobody waits for it",
+        names={"fail_all": "(self, exception)"},
+    ),
+    Reliance(
+        module="connectors/kafka/ending.py",
+        theirs=AIOKafkaConsumer,
+        why="what is left when `stop` fails in its middle",
+        state={"_client": AIOKafkaClient, "_fetcher": type(None)},
     ),
     Reliance(
         module="connectors/kafka/transport.py",

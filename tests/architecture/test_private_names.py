@@ -11,7 +11,10 @@ from typing import Any
 
 import faust
 import pytest
-from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # it ships no types
+from aiokafka import (  # type: ignore[import-untyped]  # it ships no types
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+)
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.recovery import Recovery
 from faust.transport.conductor import Conductor
@@ -116,6 +119,12 @@ async def a_client() -> Any:
     return client
 
 
+async def a_writing_client() -> Any:
+    client = AIOKafkaProducer(bootstrap_servers="127.0.0.1:1")
+    await client.stop()
+    return client
+
+
 async def a_connection() -> Any:
     return Connection("127.0.0.1", 1)
 
@@ -139,6 +148,7 @@ MAKERS: dict[object, Callable[[], Any]] = {
     Conductor: a_conductor,
     Connection.__base__: a_connection,  # aiokafka's own
     AIOKafkaConsumer: a_client,
+    AIOKafkaProducer: a_writing_client,
     PartitionAssignor: an_assignor,
     Recovery: a_recovery,
 }
