@@ -42,6 +42,8 @@ from streams.topics import DIRECTORY
 
 PLAIN = b"keshikomi"
 FETCH_MAX = 1_000
+WRITES_MAX = 10
+"""Each but the last was overtaken by another process."""
 ACCOUNTS_MAX = 100
 """So many accounts, the newest ones, are tried where there is no canary yet."""
 
@@ -62,13 +64,20 @@ class Directory:
 
     @property
     def installation(self) -> Installation | None:
-        """The first that was written, as it was sealed last."""
-        same = [each for each in self.records if each.installation_id == self._first]
-        return same[-1] if same else None
+        """The first that was written, as it was sealed last by those who knew what was there.
+
+        All who read the log find the same one, however many wrote at once.
+        """
+        holds: Installation | None = None
+        for each in self.records:
+            if holds is None or each.follows(holds):
+                holds = each
+        return holds
 
     @property
-    def _first(self) -> str:
-        return self.records[0].installation_id if self.records else ""
+    def is_settled(self) -> bool:
+        """Whether compaction, which keeps the last record, would keep the one that holds."""
+        return not self.records or self.records[-1] == self.installation
 
     def take(self, fetched: Fetched) -> None:
         """Take in the next record."""
@@ -124,31 +133,35 @@ def _account(row: bytes) -> tuple[str, str]:
 async def found_or_made(log: Log, settings: Settings) -> Installation:
     """The log's installation; its record is made, or sealed under the newest key, if need be.
 
-    Several processes may make one at once. The first record holds, and whoever finds another one
-    behind it writes it again: compaction keeps the last.
+    Several processes may do so at once, also under keys of their own, so whoever wrote reads again.
+    Behind a record that came too late goes a copy of the one that holds, for which no key is
+    needed; who cannot open that one is refused then. Raises `NotOurs` and `Unavailable`.
     """
-    sealer = Sealer(settings.master_keys)
-    found = await read_directory(log.tail)
-    must_open(found, settings)
-    if found.installation is None:
-        await _write(log, f"ins_{uuid4().hex}", sealer)
+    sealer, has_written = Sealer(settings.master_keys), False
+    for _ in range(WRITES_MAX):
         found = await read_directory(log.tail)
-    installation = found.installation
-    assert installation is not None, "it was written just now"
-    is_last = found.records[-1].installation_id == installation.installation_id
-    if is_last and sealer.seals_so(installation.sealed):
-        return installation
-    return await _write(log, installation.installation_id, sealer)
+        if found.is_settled or not has_written:
+            must_open(found, settings)
+        holds = found.installation
+        if holds and found.is_settled and sealer.seals_so(holds.sealed):
+            return holds
+        wanted = _sealed(sealer, holds) if found.is_settled else holds
+        value = encode(wanted)
+        await log.appender.append([Record(topic=DIRECTORY.name, key=KEY, value=value)])
+        has_written = True
+    raise Unavailable(
+        "the directory: other processes seal its record under other keys all the time"
+    )
 
 
-async def _write(log: Log, installation_id: str, sealer: Sealer) -> Installation:
-    made = Installation(
+def _sealed(sealer: Sealer, before: Installation | None) -> Installation:
+    installation_id = before.installation_id if before else f"ins_{uuid4().hex}"
+    return Installation(
         installation_id=installation_id,
         sealed=sealer.seal(PLAIN, installation_id),
         made_at=system_clock(),
+        replaces=before.sealed if before else "",
     )
-    await log.appender.append([Record(topic=DIRECTORY.name, key=KEY, value=encode(made))])
-    return made
 
 
 async def has_directory(settings: Settings) -> bool:

@@ -15,14 +15,21 @@ KEY = b"installation"
 class Installation:
     """A record of the directory: whoever has the installation's master key can open `sealed`.
 
-    The first id that the directory ever held is the installation's. Later records of the same id
-    are the same installation under a newer key.
+    The first id that the directory ever held is the installation's. A later record of the same id
+    is the same installation under a newer key, if it names what held until then: a topic has no
+    compare-and-set, so of several that replace the same record the first one holds.
     """
 
     installation_id: str
     sealed: str
     made_at: datetime
+    replaces: str = ""
+    """What was sealed before, of the same installation; empty in its first record."""
     type: Literal["installation"] = "installation"
+
+    def follows(self, other: Installation) -> bool:
+        """Whether this holds from here on, where the other one held."""
+        return self.installation_id == other.installation_id and self.replaces == other.sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
