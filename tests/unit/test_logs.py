@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from datetime import UTC, datetime
 
 import orjson
 import pytest
 
-from ops.logs import LineHandler, Renderer, wide
+from ops.log_rendering import Renderer
+from ops.logs import URGENT_WAITING_MAX, LineHandler, wide
 
+FILLED = 65_535
+"""With a newline it is all that a new pipe holds."""
 NOW = datetime(2026, 11, 24, 1, 15, 3, 120_000, tzinfo=UTC)
 
 
@@ -109,6 +113,62 @@ def test_a_reader_that_stands_still_costs_lines_but_never_time() -> None:
     os.close(write_end)
 
     assert handler.dropped > 0
+
+
+def fill(descriptor: int) -> None:
+    """Leave a pipe no room."""
+    os.write(descriptor, b"." * FILLED + b"\n")
+
+
+@pytest.mark.allows_errors
+def test_where_lines_are_dropped_errors_are_kept_and_go_first() -> None:
+    read_end, write_end = os.pipe()
+    fill(write_end)
+    handler = LineHandler(
+        Renderer(process="api", as_json=False), descriptor=write_end, lines_waiting_max=500
+    )
+    logger = a_logger(handler)
+    for _ in range(1_000):
+        logger.info("x" * 1_000)
+    for number in range(URGENT_WAITING_MAX + 5):
+        logger.error("failed %d.", number)
+    said = threading.Thread(target=logger.critical, args=("it stops",))
+    said.start()
+
+    with os.fdopen(read_end) as written:
+        assert next(written) == "." * FILLED + "\n"
+        lines = [next(written)]
+        while "it stops" not in lines[-1]:
+            lines.append(next(written))
+        said.join()  # it waited for its own line alone
+        told = [line for line in lines if "failed" in line]
+        assert len(lines) - len(told) < 10, "what the writer had in hand stood before them"
+        rest = [next(written)]
+        while "were dropped" not in rest[-1]:
+            rest.append(next(written))
+        handler.close()
+        os.close(write_end)
+
+    assert [line.split()[-1] for line in told] == [f"{n}." for n in range(len(told))]
+    assert 0 <= len(told) - URGENT_WAITING_MAX <= 1, "one may be in the writer's hand"
+    assert not [line for line in rest if "failed" in line]
+    assert rest[-1].startswith(f"{handler.dropped} log lines were dropped")
+
+
+@pytest.mark.allows_errors
+def test_where_few_lines_wait_an_error_stays_in_its_place() -> None:
+    read_end, write_end = os.pipe()
+    handler = LineHandler(Renderer(process="api", as_json=False), descriptor=write_end)
+    logger = a_logger(handler)
+
+    for level in (logging.INFO, logging.ERROR, logging.INFO, logging.CRITICAL):
+        logger.log(level, "it")
+    handler.close()
+    os.close(write_end)
+
+    with os.fdopen(read_end) as written:
+        levels = [line.split()[2] for line in written]
+    assert levels == ["INFO", "ERROR", "INFO", "CRITICAL"]
 
 
 @pytest.mark.parametrize(
