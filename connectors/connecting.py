@@ -28,6 +28,8 @@ KEPT_LONG_MAX = 16
 """So many of them stay; what a burst opened beyond them goes soon after it."""
 KEEP_ALIVE_SECONDS = 30.0
 BURST_SECONDS = 3.0
+CONNECTION_SECONDS_MAX = 300.0
+"""None is kept again that is older, however busy: its host may have another address by now."""
 NEXT_ADDRESS_SECONDS = 0.25
 """RFC 8305: a host with several addresses is tried at the next one meanwhile."""
 
@@ -98,7 +100,7 @@ class Connections:
         except BaseException:
             made.close()
             raise
-        connection.address = stages.address
+        connection.address, connection.opened_at = stages.address, monotonic_seconds()
         if connection.is_open:
             self._open.add(connection)
         return connection
@@ -108,8 +110,9 @@ class Connections:
         self._places.release()
 
     def keep(self, server: Server, connection: Connection) -> None:
-        """Keep a connection for the next request, if it can have one and there is room."""
-        if not connection.is_open:
+        """Keep a connection for the next request, if it is good for one and there is room."""
+        now = monotonic_seconds()
+        if not connection.is_open or now - connection.opened_at >= CONNECTION_SECONDS_MAX:
             connection.close()
             return
         kept = self._kept.get(server)
@@ -121,7 +124,7 @@ class Connections:
         elif len(kept) >= KEPT_PER_HOST_MAX:
             connection.close()
             return
-        connection.kept_since = monotonic_seconds()
+        connection.kept_since = now
         kept.append(connection)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BURST_SECONDS, self._tidy)

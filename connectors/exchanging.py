@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer", "_answer_seconds", "_body", "_bytes", "_failure", "_loop", "_lost", "_parser",
         "_retry_after", "_stages", "_status_code", "_timer", "_transport", "address", "is_open",
-        "kept_since",
+        "kept_since", "opened_at",
     )  # fmt: skip
 
     def __init__(self, lost: Callable[[Connection], None]) -> None:
@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         """Whether another request may go this way."""
         self.address = ""
         self.kept_since = 0.0
+        self.opened_at = 0.0
         self._forget()
 
     def _forget(self) -> None:

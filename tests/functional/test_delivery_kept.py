@@ -80,6 +80,37 @@ async def test_what_a_burst_opened_goes_soon_after_it(monkeypatch: pytest.Monkey
             await asyncio.wait_for(gone.acquire(), 5)
 
 
+@pytest.mark.parametrize(("seconds_max", "connections"), [(60.0, 1), (0.0, 3)])
+async def test_a_connection_that_is_old_is_not_kept_again_however_busy_it_is(
+    monkeypatch: pytest.MonkeyPatch, seconds_max: float, connections: int
+) -> None:
+    """Its host may have another address by now."""
+    opened, gone = 0, asyncio.Semaphore(0)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        while await answers(reader, writer):
+            pass
+        gone.release()
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        try:
+            await answer_ok(reader, writer)
+        except asyncio.IncompleteReadError:
+            return False
+        return True
+
+    monkeypatch.setattr(connecting, "CONNECTION_SECONDS_MAX", seconds_max)
+    async with raw_receiver(talk) as (url, _), sender() as webhooks:
+        attempts = [await attempt_at(url, webhooks) for _ in range(3)]
+        for _ in range(connections if connections > 1 else 0):
+            await asyncio.wait_for(gone.acquire(), 5)
+
+    assert [each.status_code for each in attempts] == [200] * 3
+    assert opened == connections
+
+
 async def test_closing_the_sender_ends_what_is_kept_and_what_is_under_way() -> None:
     ended = asyncio.Semaphore(0)
 

@@ -32,6 +32,28 @@ def test_the_port_may_stand_behind_every_host() -> None:
     assert (address.hosts, address.port) == (("127.0.0.1", "127.0.0.2"), 9043)
 
 
+@pytest.mark.parametrize(
+    ("url", "hosts", "port"),
+    [
+        ("cassandra://[::1]:9043/history", ("::1",), 9043),
+        ("cassandra://keshi:pw@[2001:db8::7]/history", ("2001:db8::7",), 9042),
+        ("cassandra://[::1]:9043,[::2]:9043,db/history", ("::1", "::2", "db"), 9043),
+    ],
+    ids=["port", "no-port", "several"],
+)
+def test_an_address_of_ipv6_stands_in_brackets(url: str, hosts: tuple[str, ...], port: int) -> None:
+    address = address_of(url)
+
+    assert (address.hosts, address.port) == (hosts, port)
+    assert address.has_names == ("db" in hosts)
+
+
+@pytest.mark.parametrize("host", ["::1", "::1:9042", "2001:db8::7"])
+def test_an_address_of_ipv6_without_brackets_is_told_of_them(host: str) -> None:
+    with pytest.raises(ValueError, match=r"stands in brackets, as \[::1\]"):
+        address_of(f"cassandra://{host}/history")
+
+
 def test_a_url_carries_the_user_and_the_options() -> None:
     address = address_of(
         "cassandra://keshi:p%40ss%3A%2F@db/history?dc=tokyo&replication=3&tls=true&ca=/etc/ca.pem"
@@ -65,6 +87,14 @@ def test_a_keyspace_is_replicated_as_asked_and_elsewhere_as_it_was() -> None:
         "cassandra://db:0/history",
         "cassandra://db:70000/history",
         "cassandra://a:1,b:2/history",
+        "cassandra://[::1]:1,[::2]:2/history",
+        "cassandra://[::1/history",
+        "cassandra://::1]/history",
+        "cassandra://[db]/history",
+        "cassandra://[127.0.0.1]/history",
+        "cassandra://[::1%25eth0]/history",
+        "cassandra://[::1]x:1/history",
+        "cassandra://[::1]:/history",
         "cassandra://a,,b/history",
         "cassandra://db/history?replication=x",
         "cassandra://db/history?tls=yes",

@@ -15,6 +15,9 @@ REPLICATION_MAX = 9
 
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PLACE = re.compile(
+    r"(?:\[(?P<ipv6>[0-9a-fA-F.]*:[0-9a-fA-F:.]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>[^:]*))?"
+)
 _OPTIONS = {"dc", "replication", "tls", "ca"}
 _SHAPE = f"{SCHEME}[USER:PASSWORD@]HOST[,HOST...][:PORT]/KEYSPACE"
 
@@ -65,7 +68,7 @@ def _read(url: str) -> Address:
     userinfo, has_user, location = authority.rpartition("@")
     user, _, password = userinfo.partition(":")
     hosts, port = _hosts(location)
-    if not hosts or not all(map(_NAME.fullmatch, hosts)) or not _KEYSPACE.fullmatch(keyspace):
+    if not hosts or not all(map(_is_a_host, hosts)) or not _KEYSPACE.fullmatch(keyspace):
         raise ValueError(f"a Cassandra history is {_SHAPE}; the keyspace is a-z, 0-9 and _")
     options = _options(query)
     return Address(
@@ -87,11 +90,26 @@ def _read(url: str) -> Address:
 
 def _hosts(location: str) -> tuple[tuple[str, ...], int]:
     """The hosts and the one port of all of them, which may stand behind each or the last."""
-    places = [place.partition(":") for place in location.split(",")]
-    ports = {port for _, has_port, port in places if has_port} or {str(PORT_DEFAULT)}
+    hosts: list[str] = []
+    ports: set[str] = set()
+    for place in map(_PLACE.fullmatch, location.split(",")):
+        if place is None:
+            raise ValueError(
+                f"a Cassandra history is {_SHAPE}; an address of IPv6 stands in brackets, as [::1]"
+            )
+        hosts.append(place["ipv6"] or place["name"])
+        if place["port"] is not None:
+            ports.add(place["port"])
     if len(ports) > 1:
         raise ValueError("every node of a Cassandra history has the same port")
-    return tuple(host for host, _, _ in places), _whole(ports.pop(), "the port", 65_535)
+    port = ports.pop() if ports else str(PORT_DEFAULT)
+    return tuple(hosts), _whole(port, "the port", 65_535)
+
+
+def _is_a_host(host: str) -> bool:
+    if ":" in host:
+        return _is_an_address(host)
+    return _NAME.fullmatch(host) is not None
 
 
 def _options(query: str) -> dict[str, str]:
