@@ -95,7 +95,12 @@ def judge(
 ) -> Report:
     """Judge figures that were read; `still` says that the log did not move meanwhile."""
     idle = still and not any(lag.values())
-    laws = (_accepted(counts, idle=idle), _notified(counts), _stored(strangeness))
+    laws = (
+        _accepted(counts, idle=idle),
+        _told(counts),
+        _notified(counts),
+        _stored(strangeness),
+    )
     return Report(
         laws=laws,
         differences=tuple(law.sentence for law in laws if not law.holds),
@@ -123,6 +128,15 @@ def _accepted(counts: Counts, *, idle: bool) -> Law:
             f"{counts.in_flight}"
         )
     return Law(name="no accepted notice is lost or silent", holds=holds, sentence=sums)
+
+
+def _told(counts: Counts) -> Law:
+    """One record of the log makes a notice matched and tells of it, so this holds at any time."""
+    sums = f"events that tell of a matched notice {counts.told} >= matched notices {counts.to_tell}"
+    gap = counts.to_tell - counts.told
+    if gap > 0:
+        sums += f": so many were matched and never told: {gap} at least"
+    return Law(name="no matched notice is silent", holds=gap <= 0, sentence=sums)
 
 
 def _stored(strangeness: Sequence[str]) -> Law:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CLOCKS_APART_US = 60_000_000
+"""An event is recorded after its notice was settled, by a clock that may be so much behind."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Distinct notices by state and deliveries by status: all, or those changed `since` a time.
 
     `in_flight` notices have no outcome in history yet; `notified` deliveries were started.
+    `to_tell` are the matched notices that the feed reaches back to, and `told` the events in it
+    that tell of a matched notice: of each notice one, whatever else it changed.
     """
 
     accepted: int
@@ -26,3 +31,5 @@ class Counts:
     failed: int
     superseded: int
     events: int
+    to_tell: int
+    told: int

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from connectors.history.sql import select
-from streams.counts import Counts
+from connectors.history.sql import array, select
+from streams.counts import CLOCKS_APART_US, Counts
+from streams.domain.notification import TOLD_OF_NOTICE
 
 _COUNTED = (
     ("notices", "'notices ' || state", "changed_us"),
@@ -19,6 +20,12 @@ _COUNTED = (
 """Tables, the tally that a row of them counts in, and when it was changed last."""
 
 
+_TYPES = array(TOLD_OF_NOTICE.values())
+_TOLD = "events WHERE type IN (SELECT value FROM json_each(?)) AND recorded_us >= ?"
+_TOLD_OF_ALL = "events WHERE type IN (SELECT value FROM json_each(?))"
+"""Without a time it is answered by the index of the feed, which has no bodies."""
+
+
 def counts(connection: sqlite3.Connection) -> Counts:
     """All figures at one moment.
 
@@ -26,7 +33,8 @@ def counts(connection: sqlite3.Connection) -> Counts:
     something that was never accepted makes the sum differ, which is what an audit looks for. So
     with `notified`, which counts deliveries that were started.
     """
-    return _counts_of(dict(select(connection, "name, number", "tallies")))
+    tally = dict(select(connection, "name, number", "tallies"))
+    return _counts_of(tally, told=_number(connection, _TOLD_OF_ALL, [_TYPES]))
 
 
 def counts_since(connection: sqlite3.Connection, since_us: int) -> Counts:
@@ -35,13 +43,21 @@ def counts_since(connection: sqlite3.Connection, since_us: int) -> Counts:
     for table, name, changed in _COUNTED:
         source = f"{table} WHERE {changed} >= ? GROUP BY 1"
         tally.update(map(tuple, select(connection, f"{name}, count(*)", source, [since_us])))
-    return _counts_of(tally)
+    told = _number(connection, _TOLD, [_TYPES, since_us - CLOCKS_APART_US])
+    return _counts_of(tally, told=told)
 
 
-def _counts_of(tally: Mapping[str, int]) -> Counts:
+def _number(connection: sqlite3.Connection, source: str, values: Sequence[object]) -> int:
+    number: int = select(connection, "count(*)", source, values)[0][0]
+    return number
+
+
+def _counts_of(tally: Mapping[str, int], *, told: int) -> Counts:
+    # Retention removes a notice no later than its event, so all that are here have one.
+    matched = tally.get("notices matched", 0)
     return Counts(
         accepted=tally.get("heard", 0),
-        matched=tally.get("notices matched", 0),
+        matched=matched,
         unmatched=tally.get("notices unmatched", 0),
         quarantined=tally.get("notices quarantined", 0),
         in_flight=tally.get("notices accepted", 0),
@@ -54,4 +70,6 @@ def _counts_of(tally: Mapping[str, int]) -> Counts:
         failed=tally.get("deliveries failed", 0),
         superseded=tally.get("deliveries superseded", 0),
         events=tally.get("events", 0),
+        to_tell=matched,
+        told=told,
     )

@@ -59,7 +59,9 @@ def _step(connection: sqlite3.Connection, before_us: int) -> int:
     deliveries = _names(connection, "delivery_id", _OLD_DELIVERIES, before_us)
     for table in ("attempts", "delivery_rounds", "deliveries"):
         removed += _remove(connection, table, "delivery_id", deliveries)
-    events = _names(connection, "event_id", _OLD_EVENTS, before_us)
+    # No event before its notice, or an audit would miss it.
+    full = len(notices) == ROWS_PER_STEP_MAX
+    events = [] if full else _names(connection, "event_id", _OLD_EVENTS, before_us)
     removed += _remove(connection, "events", "event_id", events)
     replays = _names(connection, "replay_id", _OLD_REPLAYS, before_us)
     removed += _remove(connection, "replays", "replay_id", replays)

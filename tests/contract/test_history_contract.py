@@ -84,6 +84,8 @@ A_DAY = Counts(
     failed=0,
     superseded=0,
     events=2,
+    to_tell=1,
+    told=1,
 )
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.clock import system_clock
 from streams.counts import Counts
 from streams.domain.delivery import DeliveryStatus
+from streams.domain.notification import NotificationType
 from streams.happenings import NoticeRepeated
 from streams.ports import Archived, History
 from tests.builders import MERCHANT, NOW, a_delivery, a_notice, a_notification, an_attempt
@@ -100,3 +102,33 @@ async def test_a_notice_counts_when_it_changed_last(history: History) -> None:
 
 async def test_nothing_at_all_adds_up(history: History) -> None:
     assert await history.counts() == Counts(**dict.fromkeys(asdict(await history.counts()), 0))
+
+
+async def test_a_notice_that_was_matched_without_an_event_is_one_too_few(history: History) -> None:
+    now = system_clock()
+    told, silent = a_notice(name="told"), a_notice(name="silent")
+    await history.store(archived(an_invoice_changed(notice=silent, at=now), recorded_at=now))
+    counted = await history.counts()
+    assert (counted.to_tell, counted.told) == (1, 0)
+
+    event = a_notification(cause="told", kind=NotificationType.PAYMENT_CONFIRMED, at=now)
+    paid = a_notification(cause="told", kind=NotificationType.INVOICE_PAID, at=now)
+    later = now + timedelta(seconds=1)
+    change = an_invoice_changed(notice=told, at=later, notifications=(event, paid))
+    await history.store(archived(change, first_offset=1, recorded_at=now))
+
+    for since in (None, now):
+        counted = await history.counts(since)
+        assert (counted.to_tell, counted.told, counted.events) == (2, 1, 2)
+
+
+async def test_what_was_settled_right_before_its_event_was_recorded_is_told(
+    history: History,
+) -> None:
+    event = a_notification(kind=NotificationType.PAYMENT_CONFIRMED)
+    change = an_invoice_changed(notice=a_notice(), at=NOW + MOMENT, notifications=(event,))
+    await history.store(archived(change, recorded_at=NOW))
+
+    counted = await history.counts(since=NOW + MOMENT)
+
+    assert (counted.to_tell, counted.told, counted.events) == (1, 1, 0)

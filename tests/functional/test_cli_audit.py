@@ -15,7 +15,8 @@ from ops.check import check
 from ops.cli import main
 from ops.settings import Settings
 from streams.clock import system_clock
-from tests.builders import a_notice
+from streams.domain.notification import NotificationType
+from tests.builders import a_notice, a_notification
 from tests.history_engines import archived
 from tests.installations import append, commit, records_of_history
 from tests.message_builders import a_notice_accepted, an_invoice_changed
@@ -30,6 +31,7 @@ async def data(tmp_path: Path) -> Path:
     await asyncio.to_thread(main, ["setup", "--data", str(data)])
     now = system_clock()
     today, old = a_notice(name="today"), a_notice(name="old")
+    told = a_notification(kind=NotificationType.PAYMENT_CONFIRMED, at=now)
     settings = Settings(data=data)
     append(settings, *records_of_history(3))
     partition = await commit(settings, 3)
@@ -38,8 +40,9 @@ async def data(tmp_path: Path) -> Path:
         archived(
             a_notice_accepted(notice=old, received_at=now - timedelta(days=9)),
             a_notice_accepted(notice=today, received_at=now),
-            an_invoice_changed(notice=today, at=now),
+            an_invoice_changed(notice=today, at=now, notifications=(told,)),
             partition=partition,
+            recorded_at=now,
         )
     )
     await history.close()

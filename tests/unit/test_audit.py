@@ -17,10 +17,11 @@ from tests.builders import NOW
 ZERO = Counts(
     accepted=0, matched=0, unmatched=0, quarantined=0, in_flight=0, repeated=0, noted=0,
     notified=0, delivered=0, pending=0, retrying=0, failed=0, superseded=0, events=0,
+    to_tell=0, told=0,
 )  # fmt: skip
 WHOLE = replace(
     ZERO, accepted=10, matched=7, unmatched=2, quarantined=1,
-    notified=9, delivered=5, pending=1, retrying=2, failed=1,
+    notified=9, delivered=5, pending=1, retrying=2, failed=1, to_tell=7, told=8,
 )  # fmt: skip
 NO_LAG = {"resolving": 0, "settling": 0, "notifying": 0, "archiving": 0}
 
@@ -31,6 +32,7 @@ def test_figures_that_add_up_hold() -> None:
     assert report.holds
     assert [law.sentence for law in report.laws] == [
         "accepted 10 = matched 7 + unmatched 2 + quarantined 1",
+        "events that tell of a matched notice 8 >= matched notices 7",
         "notified 9 = delivered 5 + pending 3 + failed 1",
         "all that was committed is stored, and by this log",
     ]
@@ -46,7 +48,7 @@ def test_what_was_superseded_is_told_and_not_missing() -> None:
     report = judge(replace(WHOLE, superseded=2, notified=11), NO_LAG, still=True)
 
     assert report.holds
-    assert report.laws[1].sentence == (
+    assert report.laws[2].sentence == (
         "notified 11 = delivered 5 + pending 3 + failed 1 + superseded 2"
     )
 
@@ -64,6 +66,14 @@ def test_a_notice_that_counts_twice_is_a_difference() -> None:
     report = judge(replace(WHOLE, matched=8), NO_LAG, still=True)
 
     assert report.differences[0].endswith("it does not add up, 1 too many")
+
+
+def test_a_matched_notice_that_nobody_was_told_of_is_a_difference() -> None:
+    report = judge(replace(WHOLE, told=5), NO_LAG, still=False)
+
+    assert [each.partition(": ")[2] for each in report.differences] == [
+        "so many were matched and never told: 2 at least"
+    ]
 
 
 def test_a_delivery_that_is_missing_is_a_difference() -> None:
