@@ -34,6 +34,11 @@ class Report:
     counts: Counts
     lag: Mapping[str, int]
 
+    def also(self, law: Law) -> Report:
+        """The same with one more law."""
+        broken = () if law.holds else (law.sentence,)
+        return replace(self, laws=(*self.laws, law), differences=(*self.differences, *broken))
+
     @property
     def holds(self) -> bool:
         """Whether nothing differs."""

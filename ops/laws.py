@@ -9,6 +9,8 @@ from ops.belonging import strangeness
 from ops.engines import existing
 from ops.installation import read_directory
 from ops.settings import Settings
+from ops.stalled import with_stalled
+from streams.clock import system_clock
 
 
 async def audited(settings: Settings, *, since: datetime | None = None) -> Report:
@@ -20,4 +22,5 @@ async def audited(settings: Settings, *, since: datetime | None = None) -> Repor
         known = (await read_directory(log.tail)).installation
         strange = await strangeness(history, log, known)
         look, partitions = log.positions, log.partitions()
-        return await audit(history, look, partitions, since=since, strangeness=strange)
+        report = await audit(history, look, partitions, since=since, strangeness=strange)
+        return await with_stalled(report, history, log, system_clock(), since=since)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from streams.domain.ids import EndpointId
 
 CLOCKS_APART_US = 60_000_000
 """An event is recorded after its notice was settled, by a clock that may be so much behind."""
@@ -33,3 +38,21 @@ class Counts:
     events: int
     to_tell: int
     told: int
+
+
+class Counted(Protocol):
+    """Part of `streams.ports.History`."""
+
+    async def counts(self, since: datetime | None = None) -> Counts:
+        """All figures, or those of what changed at this time or later; raises `Unavailable`."""
+        ...
+
+    async def stalled(
+        self, before: datetime, since: datetime | None = None
+    ) -> Mapping[EndpointId, int]:
+        """How many deliveries were due before a time, of endpoints with no attempt since then.
+
+        One that waits for its first attempt is due from its start. With `since`, only those that
+        changed then or later are counted.
+        """
+        ...

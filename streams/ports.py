@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from streams.acknowledgements import Acknowledgements
-from streams.counts import Counts
+from streams.counts import Counted
 from streams.domain.acknowledging import Acknowledgement
 from streams.domain.delivery import Attempt, DeliveryStatus
 from streams.domain.ids import (
@@ -174,7 +174,7 @@ class QuarantineRow:
     retried_at: datetime | None
 
 
-class History(Sequences, Replays, Acknowledgements, Installed, Protocol):
+class History(Sequences, Replays, Acknowledgements, Installed, Counted, Protocol):
     """Everything that happened, as rows; a projection of the log that can be rebuilt.
 
     Every write is idempotent: the same message again, or an older one, changes nothing.
@@ -289,8 +289,6 @@ class History(Sequences, Replays, Acknowledgements, Installed, Protocol):
     async def archived_to(self, topic: str, partition: int) -> tuple[int, datetime | None]:
         """The offset after the last stored record of a partition, and that record's log time."""
         ...
-
-    async def counts(self, since: datetime | None = None) -> Counts: ...
 
     async def expire(self, before: datetime, *, part: int = 0, parts: int = 1) -> int:
         """Remove the older and finished, at least in one of equal parts; how many rows went."""

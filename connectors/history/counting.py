@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from connectors.history.sql import array, select
 from streams.counts import CLOCKS_APART_US, Counts
+from streams.domain.ids import EndpointId
 from streams.domain.notification import TOLD_OF_NOTICE
 
 _COUNTED = (
@@ -24,6 +25,17 @@ _TYPES = array(TOLD_OF_NOTICE.values())
 _TOLD = "events WHERE type IN (SELECT value FROM json_each(?)) AND recorded_us >= ?"
 _TOLD_OF_ALL = "events WHERE type IN (SELECT value FROM json_each(?))"
 """Without a time it is answered by the index of the feed, which has no bodies."""
+
+
+_DUE = (
+    "deliveries WHERE status != 'delivered' AND status IN ('pending', 'retrying')"
+    " AND ifnull(next_attempt_us, changed_us) < ? AND changed_us >= ? GROUP BY 1, 2"
+)
+"""In the words of the index of those that are unfinished."""
+_TRIED = (
+    "(SELECT 1 FROM deliveries WHERE merchant_id = ? AND endpoint_id = ?"
+    " AND status IN ('delivered', 'retrying', 'failed') AND changed_us >= ? LIMIT 1)"
+)
 
 
 def counts(connection: sqlite3.Connection) -> Counts:
@@ -45,6 +57,19 @@ def counts_since(connection: sqlite3.Connection, since_us: int) -> Counts:
         tally.update(map(tuple, select(connection, f"{name}, count(*)", source, [since_us])))
     told = _number(connection, _TOLD, [_TYPES, since_us - CLOCKS_APART_US])
     return _counts_of(tally, told=told)
+
+
+def stalled(
+    connection: sqlite3.Connection, *, before_us: int, since_us: int
+) -> dict[EndpointId, int]:
+    """Deliveries that were due before a time, by endpoint, where nothing was tried since then."""
+    columns = "merchant_id, endpoint_id, count(*)"
+    found = select(connection, columns, _DUE, [before_us, since_us])
+    return {
+        EndpointId(endpoint_id): many
+        for merchant_id, endpoint_id, many in found
+        if not _number(connection, _TRIED, [merchant_id, endpoint_id, before_us])
+    }
 
 
 def _number(connection: sqlite3.Connection, source: str, values: Sequence[object]) -> int:

@@ -41,14 +41,7 @@ from streams.domain.ids import (
 from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
 from streams.installations import Claim
-from streams.ports import (
-    Archived,
-    DeliveryRow,
-    EventRow,
-    InvoiceRow,
-    QuarantineRow,
-    WaitingRow,
-)
+from streams.ports import Archived, DeliveryRow, EventRow, InvoiceRow, QuarantineRow, WaitingRow
 from streams.replays import EventBody, ReplayRow
 from streams.sequences import SequenceRow
 
@@ -297,3 +290,10 @@ class SqliteHistory:
         if since is None:
             return await self._readers.read(counting.counts)
         return await self._readers.read(partial(counting.counts_since, since_us=micros(since)))
+
+    async def stalled(
+        self, before: datetime, since: datetime | None = None
+    ) -> dict[EndpointId, int]:
+        since_us = micros(since) if since is not None else 0
+        ask = partial(counting.stalled, before_us=micros(before), since_us=since_us)
+        return await self._readers.read(ask)

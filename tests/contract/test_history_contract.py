@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -109,7 +109,9 @@ async def test_the_figures_add_up_over_distinct_notices(history: History) -> Non
 
     counts = await history.counts()
 
-    assert counts == A_DAY
+    # How far the feed reaches back each engine tells by what it has: to the oldest event, or all.
+    assert counts.to_tell <= A_DAY.to_tell
+    assert replace(counts, to_tell=A_DAY.to_tell) == A_DAY
     ended = counts.matched + counts.unmatched + counts.quarantined
     assert counts.accepted == ended + counts.in_flight
 

@@ -22,6 +22,7 @@ from connectors.history.cassandra import (
     replays,
     retention,
     sequences,
+    stalling,
     writing,
 )
 from connectors.history.cassandra.address import Address
@@ -267,6 +268,12 @@ class CassandraHistory:
 
     async def counts(self, since: datetime | None = None) -> Counts:
         return await counting.counts(self._session, micros(since) if since is not None else None)
+
+    async def stalled(
+        self, before: datetime, since: datetime | None = None
+    ) -> dict[EndpointId, int]:
+        since_us = micros(since) if since is not None else None
+        return await stalling.stalled(self._session, micros(before), since_us)
 
     async def expire(self, before: datetime, *, part: int = 0, parts: int = 1) -> int:
         if (excess_seconds := self._excess_seconds) is None:
