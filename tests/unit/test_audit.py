@@ -69,11 +69,18 @@ def test_a_notice_that_counts_twice_is_a_difference() -> None:
 
 
 def test_a_matched_notice_that_nobody_was_told_of_is_a_difference() -> None:
-    report = judge(replace(WHOLE, told=5), NO_LAG, still=False)
+    report = judge(replace(WHOLE, told=5), NO_LAG, still=True)
 
     assert [each.partition(": ")[2] for each in report.differences] == [
         "so many were matched and never told: 2 at least"
     ]
+
+
+def test_what_is_told_is_not_judged_while_something_moves() -> None:
+    report = judge(replace(WHOLE, told=5), NO_LAG, still=False)
+
+    assert report.holds
+    assert report.laws[1].sentence.endswith("not judged while records are on their way, 2 differ")
 
 
 def test_a_delivery_that_is_missing_is_a_difference() -> None:
@@ -109,6 +116,10 @@ def test_what_needs_a_person_is_remarked() -> None:
     assert "records still to be taken: archiving 4" in remarks
     assert "notices in quarantine: 1 (`keshikomi quarantine list`)" in remarks
     assert "deliveries that failed for good and can be sent again: 1" in remarks
+
+
+def test_the_last_thing_said_is_what_is_not_proved() -> None:
+    assert judge(WHOLE, NO_LAG, still=True).remarks[-1].startswith("not proved: ")
 
 
 class Positions:
