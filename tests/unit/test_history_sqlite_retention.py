@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from connectors.history.retention import ROWS_PER_STEP_MAX, expire_step
+from connectors.history.schema import connect
+from connectors.history.sql import micros
 from connectors.history.sqlite import SqliteHistory
 from streams.domain.delivery import DeliveryStatus
+from streams.domain.notification import NotificationType
 from streams.happenings import NoticeRepeated
 from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notice, a_notification
 from tests.history_engines import archived
@@ -40,6 +45,25 @@ async def test_more_than_one_step_of_old_events_expires(history: SqliteHistory) 
 
     assert await history.expire(LATER) == count
     assert (await history.counts()).events == 0
+
+
+async def test_no_step_removes_an_event_before_its_notice(
+    history: SqliteHistory, tmp_path: Path
+) -> None:
+    early = NOW - timedelta(seconds=1)
+    noted = [
+        a_notice_accepted(notice=a_notice(name=f"n{n}"), about_money=False, received_at=early)
+        for n in range(ROWS_PER_STEP_MAX)
+    ]
+    event = a_notification(kind=NotificationType.PAYMENT_CONFIRMED)
+    matched = an_invoice_changed(notice=a_notice(name="paid"), notifications=(event,))
+    await history.store(archived(*noted, matched))
+
+    with closing(connect(tmp_path / "history.db")) as connection:
+        expire_step(connection, [micros(LATER)])
+
+    counts = await history.counts()
+    assert (counts.noted, counts.to_tell, counts.told) == (0, 1, 1)
 
 
 async def test_repeats_and_answers_to_commands_expire(history: SqliteHistory) -> None:
