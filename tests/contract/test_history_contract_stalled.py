@@ -65,8 +65,10 @@ async def test_an_endpoint_with_a_late_attempt_is_slow_and_not_stalled(history: 
 
 
 async def test_a_new_delivery_is_no_attempt(history: History) -> None:
-    made = waiting("old"), waiting("new", at=BEFORE)
-    await history.store(archived(a_deliveries_started(deliveries=made)))
+    old, new = waiting("old"), waiting("new", at=BEFORE)
+    await history.store(archived(a_deliveries_started(deliveries=(old,))))
+    started = a_deliveries_started(deliveries=(new,))
+    await history.store(archived(started, first_offset=1, recorded_at=BEFORE))
 
     assert await history.stalled(BEFORE) == {ENDPOINT: 1}
 
