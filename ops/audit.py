@@ -144,8 +144,11 @@ def _accepted(counts: Counts, *, idle: bool) -> Law:
 
 def _told(counts: Counts, *, idle: bool) -> Law:
     """While something moves, a notice may be counted a moment after the events were."""
-    sums = f"events that tell of a matched notice {counts.told} >= matched notices {counts.to_tell}"
-    gap = counts.to_tell - counts.told
+    sums = f"events that tell of a matched notice {counts.told}"
+    if counts.untold:
+        sums += f" + notices older than the feed {counts.untold}"
+    sums += f" >= matched {counts.matched}"
+    gap = counts.matched - counts.told - counts.untold
     holds = gap <= 0 or not idle
     if not holds:
         sums += f": so many were matched and never told: {gap} at least"

@@ -18,8 +18,8 @@ class Counts:
     """Distinct notices by state and deliveries by status: all, or those changed `since` a time.
 
     `in_flight` notices have no outcome in history yet; `notified` deliveries were started.
-    `to_tell` are the matched notices that the feed reaches back to, and `told` the events in it
-    that tell of a matched notice: of each notice one, whatever else it changed.
+    `told` are the events in the feed that tell of a matched notice, of each one, whatever else it
+    changed; `untold` are the matched notices that are older than all that the feed has.
     """
 
     accepted: int
@@ -36,8 +36,8 @@ class Counts:
     failed: int
     superseded: int
     events: int
-    to_tell: int
     told: int
+    untold: int
 
 
 class Counted(Protocol):

@@ -78,11 +78,9 @@ def _number(connection: sqlite3.Connection, source: str, values: Sequence[object
 
 
 def _counts_of(tally: Mapping[str, int], *, told: int) -> Counts:
-    # Retention removes a notice no later than its event, so all that are here have one.
-    matched = tally.get("notices matched", 0)
     return Counts(
         accepted=tally.get("heard", 0),
-        matched=matched,
+        matched=tally.get("notices matched", 0),
         unmatched=tally.get("notices unmatched", 0),
         quarantined=tally.get("notices quarantined", 0),
         in_flight=tally.get("notices accepted", 0),
@@ -95,6 +93,6 @@ def _counts_of(tally: Mapping[str, int], *, told: int) -> Counts:
         failed=tally.get("deliveries failed", 0),
         superseded=tally.get("deliveries superseded", 0),
         events=tally.get("events", 0),
-        to_tell=matched,
         told=told,
+        untold=0,  # retention removes no event before its notice
     )

@@ -17,11 +17,11 @@ from tests.builders import NOW
 ZERO = Counts(
     accepted=0, matched=0, unmatched=0, quarantined=0, in_flight=0, repeated=0, noted=0,
     notified=0, delivered=0, pending=0, retrying=0, failed=0, superseded=0, events=0,
-    to_tell=0, told=0,
+    told=0, untold=0,
 )  # fmt: skip
 WHOLE = replace(
     ZERO, accepted=10, matched=7, unmatched=2, quarantined=1,
-    notified=9, delivered=5, pending=1, retrying=2, failed=1, to_tell=7, told=8,
+    notified=9, delivered=5, pending=1, retrying=2, failed=1, told=7,
 )  # fmt: skip
 NO_LAG = {"resolving": 0, "settling": 0, "notifying": 0, "archiving": 0}
 
@@ -32,7 +32,7 @@ def test_figures_that_add_up_hold() -> None:
     assert report.holds
     assert [law.sentence for law in report.laws] == [
         "accepted 10 = matched 7 + unmatched 2 + quarantined 1",
-        "events that tell of a matched notice 8 >= matched notices 7",
+        "events that tell of a matched notice 7 >= matched 7",
         "notified 9 = delivered 5 + pending 3 + failed 1",
         "all that was committed is stored, and by this log",
     ]
@@ -63,7 +63,7 @@ def test_a_notice_that_is_missing_is_a_difference() -> None:
 
 
 def test_a_notice_that_counts_twice_is_a_difference() -> None:
-    report = judge(replace(WHOLE, matched=8), NO_LAG, still=True)
+    report = judge(replace(WHOLE, matched=8, told=8), NO_LAG, still=True)
 
     assert report.differences[0].endswith("it does not add up, 1 too many")
 
@@ -74,6 +74,13 @@ def test_a_matched_notice_that_nobody_was_told_of_is_a_difference() -> None:
     assert [each.partition(": ")[2] for each in report.differences] == [
         "so many were matched and never told: 2 at least"
     ]
+
+
+def test_what_is_older_than_the_feed_is_said_and_no_difference() -> None:
+    report = judge(replace(WHOLE, told=5, untold=2), NO_LAG, still=True)
+
+    assert report.holds
+    assert "notice 5 + notices older than the feed 2 >= matched 7" in report.laws[1].sentence
 
 
 def test_what_is_told_is_not_judged_while_something_moves() -> None:

@@ -63,7 +63,7 @@ async def test_no_step_removes_an_event_before_its_notice(
         expire_step(connection, [micros(LATER)])
 
     counts = await history.counts()
-    assert (counts.noted, counts.to_tell, counts.told) == (0, 1, 1)
+    assert (counts.noted, counts.matched, counts.told) == (0, 1, 1)
 
 
 async def test_repeats_and_answers_to_commands_expire(history: SqliteHistory) -> None:

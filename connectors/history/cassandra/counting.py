@@ -87,10 +87,12 @@ async def counts(session: Session, since_us: int | None) -> Counts:
         failed=status["failed"],
         superseded=status["superseded"],
         events=sum(many for (_, is_counted), many in events.items() if is_counted),
-        to_tell=sum(
-            many for (state, _, in_feed), many in notices.items() if state == "matched" and in_feed
-        ),
         told=sum(many for (kind, _), many in events.items() if kind in _TOLD_TYPES),
+        untold=sum(
+            many
+            for (state, _, in_feed), many in notices.items()
+            if state == "matched" and not in_feed
+        ),
     )
 
 
