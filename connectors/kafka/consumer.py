@@ -14,6 +14,7 @@ from faust.types.tuples import TP
 from mode import Service
 
 from connectors.kafka.forgotten import OnForgotten, find_forgotten
+from connectors.kafka.heartbeats import Heartbeats
 from connectors.kafka.stopping import Expelled, stop_process
 from connectors.log.conducting import Conductor
 from connectors.log.unfinished import EndsInTime, without_unfinished
@@ -39,7 +40,13 @@ COMMIT_SECONDS_MAX = 30.0
 
 
 class Thread(driver.AIOKafkaConsumerThread):
-    """Faust's thread with shorter waits."""
+    """Faust's thread with shorter waits, which listens to what the group answers."""
+
+    async def on_start(self) -> None:
+        """Make the client and listen before it asks its group anything."""
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  # no other way
+        cast("Consumer", self.consumer).heartbeats.listen(coordinator)
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -86,6 +93,7 @@ class Consumer(EndsInTime, driver.Consumer):
         self.stop_process: Callable[[BaseException], object] = getattr(
             self.app, "on_log_failure", stop_process
         )
+        self.heartbeats = Heartbeats(self.app.conf, self.stop_process)
 
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
@@ -161,12 +169,14 @@ class Consumer(EndsInTime, driver.Consumer):
             await self.wait_empty()
             await self.commit()  # the one before may have been another's, which began too early
         await super().on_partitions_revoked(revoked)
+        self.heartbeats.are_due = False  # until here they go on; none is sent while it joins
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin with what this worker has from now on."""
         self._is_member, self._is_joining = True, False
         self._sought, self._resumed_by_seek = set(), set()  # of the partitions before
         await super().on_partitions_assigned(assigned, generation_id)
+        self.heartbeats.are_due = True
 
     def resume_flow(self) -> None:
         """Let records in, unless it is not known at this moment whose they are."""

@@ -22,6 +22,7 @@ from streams.endings import why_it_ended
 from streams.ports import Place, Record
 
 if TYPE_CHECKING:
+    from connectors.kafka.consumer import Consumer
     from connectors.kafka.store import Change
 
 GATHER_SECONDS = 0.005
@@ -63,6 +64,7 @@ class Producer(driver.Producer):
     async def on_start(self) -> None:
         """Connect, and begin to send."""
         await super().on_start()
+        cast("Consumer", self.app.consumer).heartbeats.guard(self._ensure_producer().client)
         self._sender = asyncio.create_task(self._send_all(), name="kafka sender")
         self._sender.add_done_callback(self._sender_ended)
 

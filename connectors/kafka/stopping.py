@@ -22,6 +22,17 @@ class Expelled(RuntimeError):
         )
 
 
+class CutOff(RuntimeError):
+    """The group has answered nothing for too long, while what it shares out can be reached."""
+
+    def __init__(self, conf: Any, seconds: float) -> None:
+        super().__init__(
+            f"the group {conf.id} has answered no heartbeat of this worker for {seconds:.0f} s, "
+            "and others may have its partitions: the broker that leads them answers, the one that "
+            "leads the group does not"
+        )
+
+
 def stop_process(error: BaseException) -> None:
     """Say why in one line, and end; the next process goes on from what is committed."""
     logger.critical("the process stops: %s", error if str(error) else repr(error))

@@ -78,6 +78,7 @@ OF_KAFKA = (
             "_commit": "async (self, offsets)",
             "_create_worker_consumer": "(self, transport)",
             "_ensure_consumer": "(self)",
+            "on_start": "async (self)",
         },
     ),
     Reliance(
@@ -98,6 +99,22 @@ OF_KAFKA = (
         theirs=group_coordinator.GroupCoordinator,
         why="the same: `member_id` is set to the unknown one when the group refuses it",
         names={"reset_generation": "(self)"},
+    ),
+    Reliance(
+        module="connectors/kafka/heartbeats.py",
+        theirs=group_coordinator.GroupCoordinator,
+        why="that heartbeats, and the sync that ends a rebalance, are sent by `_send_req` of the "
+        "coordinator that the client has from its start on",
+        names={"_send_req": "async (self, request)"},
+    ),
+    Reliance(
+        module="connectors/kafka/heartbeats.py",
+        theirs=AIOKafkaClient,
+        why="that a producer's batches are sent by `send` of its client, which asks `ready` first",
+        names={
+            "ready": "async (self, node_id, *, group=)",
+            "send": "async (self, node_id, request, *, group=)",
+        },
     ),
     Reliance(
         module="connectors/kafka/consumer.py",

@@ -13,9 +13,9 @@ from aiokafka.consumer.group_coordinator import (  # type: ignore[import-untyped
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.ending import end_consumer
-from streams.clock import monotonic_seconds
 from streams.domain.errors import Unavailable
 from streams.ports import Record
+from tests.conftest import eventually
 from tests.kafka_stub import RefusingBroker
 
 TOPIC = "references"
@@ -26,11 +26,10 @@ ENDED_SECONDS_MAX = 5.0
 
 async def none_is_left(broker: RefusingBroker, before: set[asyncio.Task[object]]) -> None:
     """Return when there are no connections and no tasks but those of before, or fail."""
-    until = monotonic_seconds() + ENDED_SECONDS_MAX
-    while broker.connections or (asyncio.all_tasks() - before):
-        left = sorted(str(task.get_coro()) for task in asyncio.all_tasks() - before)
-        assert monotonic_seconds() < until, f"{broker.connections} connections and {left}"
-        await asyncio.sleep(0.01)
+    await eventually(
+        lambda: not broker.connections and not asyncio.all_tasks() - before,
+        timeout=ENDED_SECONDS_MAX,
+    )
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["refuses", "is-silent"])
@@ -54,7 +53,7 @@ async def test_a_consumer_ends_where_its_own_stop_fails() -> None:
     async with RefusingBroker(TOPIC).listening() as broker:
         before = asyncio.all_tasks()
         consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, enable_auto_commit=False)
-        client = consumer._client  # noqa: SLF001  # `start` would let its tasks begin
+        client = consumer._client  # noqa: SLF001  # by `start` its tasks would begin
         await client.bootstrap()
         coordinator = NoGroupCoordinator(client, consumer._subscription)  # noqa: SLF001  # as above
         consumer._coordinator = coordinator  # noqa: SLF001  # as above
