@@ -9,6 +9,9 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.group_coordinator import (  # type: ignore[import-untyped]  # no types
+    GroupCoordinator,
+)
 from aiokafka.errors import (  # type: ignore[import-untyped]  # no types
     GroupCoordinatorNotAvailableError,
     IllegalGenerationError,
@@ -16,6 +19,9 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # no types
     NoError,
     RebalanceInProgressError,
     UnknownMemberIdError,
+)
+from aiokafka.producer.sender import (  # type: ignore[import-untyped]  # no types
+    SendProduceReqHandler,
 )
 from aiokafka.protocol.group import (  # type: ignore[import-untyped]  # no types
     HeartbeatRequest,
@@ -38,6 +44,7 @@ WAIT_SECONDS_MAX = 5.0
 BEAT = HeartbeatRequest("group", 1, "member")
 JOIN = JoinGroupRequest("group", 6000, 6000, "member", None, "consumer", [])
 SYNC = SyncGroupRequest("group", 1, "member", None, [])
+ANSWER = SimpleNamespace(topics=[])
 WRITE = ProduceRequest(required_acks=-1, timeout=1, topics=[], transactional_id=None)
 
 
@@ -54,21 +61,21 @@ class Group:
         monkeypatch.setattr("connectors.kafka.heartbeats.monotonic_seconds", lambda: self.now)
         conf = SimpleNamespace(id="group", broker_session_timeout=SESSION_SECONDS)
         self.heartbeats = Heartbeats(conf, self.stopped.append)
-        self.coordinator = SimpleNamespace(_send_req=self._answer)
+        self.coordinator = SimpleNamespace(_send_req=self.answered)
         self.heartbeats.listen(self.coordinator)
         self.client = SimpleNamespace(send=self._send, ready=self._ready)
         self.heartbeats.guard(self.client)
 
-    async def _answer(self, _: object) -> object:
+    async def answered(self, *_: object, **__: object) -> object:
         self.now += self.answer_seconds
         return SimpleNamespace(error_code=self.answer.errno)
 
     async def _ready(self, _: int) -> bool:
         return self.is_connected
 
-    async def _send(self, _: int, request: object) -> str:
+    async def _send(self, _: int, request: object) -> object:
         self.sent.append(request)
-        return "an answer"
+        return ANSWER
 
     async def ask(self, request: object) -> object:
         return await self.coordinator._send_req(request)  # noqa: SLF001  # as the client does
@@ -126,7 +133,7 @@ def member(group: Group) -> Group:
     return group
 
 
-def sending(group: Group, request: object = WRITE) -> asyncio.Task[str]:
+def sending(group: Group, request: object = WRITE) -> asyncio.Task[object]:
     send = asyncio.wait_for(group.client.send(1, request), WAIT_SECONDS_MAX)
     return asyncio.ensure_future(send)
 
@@ -135,7 +142,7 @@ async def test_what_is_written_within_the_session_goes_out_at_once(group: Group)
     group.heartbeats.are_due = True
     group.now += SESSION_SECONDS - MARGIN_SECONDS
 
-    assert await sending(group) == "an answer"
+    assert await sending(group) == ANSWER
     assert group.sent == [WRITE]
 
 
@@ -153,7 +160,7 @@ async def test_what_would_be_written_after_it_waits_until_the_group_has_answered
     member.answer, member.answer_seconds = NoError, 0.0
     await member.ask(BEAT)
 
-    assert await held == "an answer"
+    assert await held == ANSWER
     assert member.stopped == []
 
 
@@ -173,15 +180,39 @@ async def test_the_process_ends_when_its_group_stays_silent(member: Group) -> No
 async def test_whoever_waits_for_its_share_misses_no_heartbeats(member: Group) -> None:
     member.heartbeats.are_due = False
 
-    assert await sending(member) == "an answer"
+    assert await sending(member) == ANSWER
 
 
 async def test_only_what_is_written_is_held_back_and_only_if_it_would_arrive(
     member: Group,
 ) -> None:
-    assert await sending(member, BEAT) == "an answer"
+    assert await sending(member, BEAT) == ANSWER
     member.is_connected = False
-    assert await sending(member) == "an answer"  # the client's own error, in truth
+    assert await sending(member) == ANSWER  # the client's own error, in truth
+
+
+async def test_the_client_sends_heartbeats_and_batches_by_what_is_watched(member: Group) -> None:
+    coordinator = GroupCoordinator.__new__(GroupCoordinator)  # whose making begins to ask
+    coordinator._client = SimpleNamespace(send=member.answered)  # noqa: SLF001  # as above
+    coordinator.group_id, coordinator.generation, coordinator.member_id = "group", 1, "member"
+    coordinator.coordinator_id = 1
+    member.answer_seconds = 0.0
+    member.heartbeats.listen(coordinator)
+    sender = SimpleNamespace(
+        client=member.client,
+        _txn_manager=None,
+        _acks=-1,
+        _request_timeout_ms=1,
+        _retry_backoff=0,
+    )
+    writing = asyncio.ensure_future(SendProduceReqHandler(sender, {}).do(1))
+    await asyncio.wait([writing], timeout=HELD_SECONDS)
+    assert member.sent == []
+
+    assert await coordinator._do_heartbeat()  # noqa: SLF001  # its task calls it
+
+    await asyncio.wait_for(writing, WAIT_SECONDS_MAX)
+    assert [type(request) for request in member.sent] == [ProduceRequest]
 
 
 @pytest.fixture
