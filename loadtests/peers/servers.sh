@@ -27,7 +27,7 @@ start() {
 
 stop() {
   kill "$(cat "$run/server.pid")" || true
-  [ "$1" != outpost ] || { "$rabbit/rabbitmqctl" stop "$run/rabbit.pid" && epmd -kill; } || true
+  [ "$1" != outpost ] || { timeout 30 "$rabbit/rabbitmqctl" stop "$run/rabbit.pid" && epmd -kill; } || true
   redis-cli -p 16379 shutdown nosave || true
   as_postgres "$pg/pg_ctl" -D "$run/pg" -m fast stop
 }
