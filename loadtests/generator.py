@@ -222,10 +222,10 @@ class Offered:
         return [place for place, status in enumerate(self.statuses) if 200 <= status < 300]  # noqa: PLR2004  # success in HTTP
 
     @property
-    def errors(self) -> dict[int, int]:
-        """How many were answered otherwise, by status; 0 is a broken connection."""
+    def errors(self) -> dict[str, int]:
+        """How many were answered otherwise, by status, as JSON has it; 0 is a broken connection."""
         bad = [status for status in self.statuses if not 200 <= status < 300]  # noqa: PLR2004  # success in HTTP
-        return {status: bad.count(status) for status in sorted(set(bad))}
+        return {str(status): bad.count(status) for status in sorted(set(bad))}
 
     @property
     def lags_ms(self) -> list[float]:

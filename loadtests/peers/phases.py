@@ -57,7 +57,7 @@ def figures(load: Load, used: Used) -> Measured:
         "rate": load.offered.rate,
         "offered": len(load.references),
         "accepted": accepted,
-        "errors": {str(status): many for status, many in load.offered.errors.items()},
+        "errors": load.offered.errors,
         "missing": accepted - len(came),
         "repeats": load.repeats,
         "latency_ms": spread(latencies_ms(load)),

@@ -47,7 +47,7 @@ async def test_every_request_leaves_on_schedule_and_arrives_once() -> None:
     _, counts = await client.ask(http_request("GET", "/count"))
     _, lines = await client.ask(http_request("GET", "/dump/30"))
 
-    assert offered.errors == {500: 10}
+    assert offered.errors == {"500": 10}
     assert len(offered.accepted) == 30
     assert orjson.loads(counts) == {"/fail/a": 10, "/ok/a": 30}
     assert [arrival.reference for arrival in read_dump(lines)] == ["R-1"] * 10
