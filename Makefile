@@ -11,7 +11,7 @@ BIN := .venv/bin
 # Tests run in so many processes, each with servers of its own, a file in one of them; those that put
 # the machine under load run alone, one after the other.
 JOBS ?= 2
-ALONE := tests/faults tests/integration/test_kafka_moves.py tests/integration/test_stack.py
+ALONE := tests/faults tests/integration/test_kafka_moves.py
 STAMP := .venv/.set-up
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	--generate-hashes --no-emit-index-url --python-version 3.11

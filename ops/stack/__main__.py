@@ -33,7 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1)
     parser.add_argument("--directory", type=Path, default=Path("build/stack"))
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends us as Ctrl-C does
     try:
         must_fit(given.nodes, memory_bytes_available())
         provide(("java", "mvn", "redis-server"))
@@ -100,6 +99,10 @@ def run(servers: Mapping[str, Startable], settings: Mapping[str, str]) -> None:
 
     `settings` are those of the product that go with the servers, beside their addresses.
     """
+    # A shell has whatever it starts in the background ignore Ctrl-C, and so would we; and SIGTERM
+    # ends us alike.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     before = monotonic_seconds()
     # Twice as many threads: a signal may come while all are still starting.
     with ThreadPoolExecutor(max_workers=2 * len(servers)) as pool:
