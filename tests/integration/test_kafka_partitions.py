@@ -54,9 +54,10 @@ class Copy:
         self._options = {"bootstrap_servers": kafka.address}
         self._topic, self._folder = topic, folder
 
-    async def load(self) -> tuple[int, dict[bytes, bytes]]:
+    async def load(self, installation: str = "ins_1") -> tuple[int, dict[bytes, bytes]]:
         """Records read, and the rows afterwards."""
-        partitions = Partitions(self._topic, RocksRows(self._folder))
+        rows_of_disk = RocksRows(self._folder)
+        partitions = Partitions(self._topic, rows_of_disk, installation=installation)
         try:
             await partitions.load([0], self._options)
             rows = dict(row for piece in partitions.pieces() for row in piece)
@@ -101,6 +102,15 @@ async def test_a_copy_that_is_of_no_use_is_made_again(copy: Copy, changes: dict[
     copy.spoil(**changes)
 
     assert await copy.load() == (len(BEFORE) + 1, {b"a": b"2", b"c": b"1"})
+
+
+async def test_a_copy_of_another_installation_is_made_again(copy: Copy) -> None:
+    copy.spoil()
+
+    read, rows = await copy.load("ins_2")
+
+    assert (read, rows) == (len(BEFORE) + 1, {b"a": b"2", b"c": b"1"})
+    assert (await copy.load("ins_2"))[0] == 0, "it is this one's now"
 
 
 async def test_a_copy_half_read_goes_on_where_it_stopped(
