@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 
 from faust.types import EventT, StreamT
 
 from agents.loop import Agent, FailStop, envelope_of, quarantined_of, recorded_at
 from connectors.log.taking import Taking
 from streams.codecs import decode_archived
-from streams.domain.errors import Malformed, Unavailable
+from streams.domain.errors import Malformed
 from streams.happenings import (
     AcknowledgementTaken,
     DeliveriesStarted,
@@ -19,19 +20,16 @@ from streams.happenings import (
     InvoiceChanged,
     NoticeHeld,
 )
+from streams.outages import OnOutage, until_available
 from streams.ports import Archived, History
 from streams.replays import ReplayEnded, ReplayRequested
 
 BATCH_RECORDS_MAX = 500
 BATCH_WAIT_SECONDS = 0.05
-RETRY_SECONDS_MIN = 0.2
-RETRY_SECONDS_MAX = 10.0
 
 Observe = Callable[[Sequence[Archived]], None]
 Publish = Callable[[Collection[str]], None]
 """Tells those who wait of which ids something new is stored; it neither waits nor raises."""
-OnOutage = Callable[[Unavailable, float], None]
-"""Told of each failed try and of the seconds until the next one."""
 
 
 def archiving(
@@ -59,7 +57,7 @@ def archiving(
                     await asyncio.sleep(BATCH_WAIT_SECONDS)
                 events = [first, *taking.some(BATCH_RECORDS_MAX - 1)]
                 batch = [archived_of(event) for event in events]
-                await _store(history, batch, on_outage)
+                await until_available(partial(history.store, batch), on_outage)
                 publish({subject for each in batch for subject in subjects_of(each)})
                 observe(batch)
             except Exception as error:
@@ -111,16 +109,3 @@ def _subjects_of_change(message: InvoiceChanged) -> Iterator[str]:
         yield message.notice.notice_id
     if message.notifications:
         yield message.merchant_id  # its feed has grown
-
-
-async def _store(history: History, batch: Sequence[Archived], on_outage: OnOutage) -> None:
-    wait_seconds = RETRY_SECONDS_MIN
-    while True:
-        try:
-            await history.store(batch)
-        except Unavailable as error:
-            on_outage(error, wait_seconds)
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(wait_seconds * 2, RETRY_SECONDS_MAX)
-        else:
-            return

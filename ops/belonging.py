@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,19 +15,15 @@ from ops.process import stop_signal
 from ops.settings import Settings
 from ops.standing import GROUP, Standing, faults_of, standings
 from ops.supervisor import report_ready
-from streams.domain.errors import NotOurs, Unavailable
+from streams.domain.errors import NotOurs
 from streams.installations import Claim, Installation
+from streams.outages import OnOutage, until_available
 from streams.ports import History
 from streams.topics import HISTORY, QUARANTINE
 
 RUNBOOK = 'docs/operate.md, "Kafka lost its disks"'
 ANSWER_SECONDS_MAX = 2.0
 """How long a start waits for history; nobody who pays waits longer because it is away."""
-RETRY_SECONDS_MIN = 0.2
-RETRY_SECONDS_MAX = 10.0
-
-OnOutage = Callable[[Unavailable, float], None]
-"""Told of each failed try and of the seconds until the next one."""
 
 logger = logging.getLogger("keshikomi")
 
@@ -175,18 +171,13 @@ async def settle(
 
     Raises `NotOurs`.
     """
-    wait_seconds = RETRY_SECONDS_MIN
-    while True:
-        try:
-            await must_be_ours(history, log, installation, settings)
-            if archives:
-                await catch_up(history, log, installation, settings)
-        except Unavailable as error:
-            on_outage(error, wait_seconds)
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(wait_seconds * 2, RETRY_SECONDS_MAX)
-        else:
-            return
+
+    async def look() -> None:
+        await must_be_ours(history, log, installation, settings)
+        if archives:
+            await catch_up(history, log, installation, settings)
+
+    await until_available(look, on_outage)
 
 
 async def begun(settling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -184,7 +184,7 @@ class Telemetry:
                 assert_never(message)
 
     def record_outage(self, error: Unavailable, wait_seconds: float) -> None:
-        """History cannot be written; fits `agents.archiving.OnOutage`."""
+        """History cannot be written; fits `streams.outages.OnOutage`."""
         self._outages.inc()
         fields = {"reason": str(error), "next_try_seconds": wait_seconds}
         wide(logger, logging.WARNING, Event.HISTORY_OUTAGE, fields)

@@ -11,8 +11,8 @@ import faust
 from mode.types import ServiceT
 
 from agents.archiving import Observe as ObserveArchived
-from agents.archiving import OnOutage, archiving
 from agents.archiving import Publish as PublishChanges
+from agents.archiving import archiving
 from agents.deadlines import Deadlines
 from agents.gathering import Gathering
 from agents.lanes import Lanes
@@ -31,6 +31,7 @@ from streams.clock import Clock
 from streams.domain.ids import MerchantId
 from streams.endings import why_it_ended
 from streams.messages import AttemptMade
+from streams.outages import OnOutage
 from streams.ports import Appender, History, Place, Record
 from streams.topics import (
     HISTORY,
@@ -195,7 +196,7 @@ class Worker:
     def _notifying(self) -> None:
         endpoints = endpoints_table(self.app, partitions=self._parts.partitions)
         pending = deliveries_table(self.app, partitions=self._parts.partitions)
-        lanes = self._parts.make_lanes(self._publish_attempt, pending)
+        lanes = self._parts.make_lanes(self._gathering.append, pending)
         self._lanes = lanes
         step = notifying(endpoints=endpoints, pending=pending, lanes=lanes)
         self._step("notifying", NOTIFICATIONS.name, step)
@@ -239,9 +240,6 @@ class Worker:
 
     async def _append(self, records: Sequence[Record]) -> Sequence[Place]:
         return await cast("Appender", self.app.producer).append(records)
-
-    async def _publish_attempt(self, made: AttemptMade) -> None:
-        await self._gathering.append(made)
 
     # -- life
 

@@ -11,6 +11,7 @@ from faust.types import StreamT
 
 from agents import archiving as module
 from agents.archiving import BATCH_RECORDS_MAX, archiving
+from streams import outages
 from streams.codecs import encode
 from streams.domain.errors import Unavailable
 from streams.happenings import NoticeRepeated
@@ -60,7 +61,7 @@ def messages(count: int, first: int = 0) -> tuple[FakeMessage, ...]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_WAIT_SECONDS", 0)
-    monkeypatch.setattr(module, "RETRY_SECONDS_MIN", 0)
+    monkeypatch.setattr(outages, "RETRY_SECONDS_MIN", 0)
 
 
 async def test_what_waits_is_one_batch_and_is_acknowledged_once_it_is_stored() -> None:
