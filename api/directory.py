@@ -22,10 +22,10 @@ from streams.messages import (
     MerchantSet,
     health_key,
 )
+from streams.paging import records_until
 from streams.ports import Appender, Fetched, Record, Tail
 from streams.topics import DIRECTORY
 
-FETCH_MAX = 1_000
 FOLLOW_SECONDS = 1.0
 """How long the follower waits for the log's bell before it looks by itself."""
 FOLLOW_PAUSE_SECONDS = 0.25
@@ -163,15 +163,11 @@ class Directory:
         if self._position >= offset:
             return
         async with self._reading:
-            while self._position < offset:
-                fetched = await self._tail.fetch(
-                    DIRECTORY.name, PARTITION, self._position, FETCH_MAX
-                )
-                for record in fetched:
-                    self._apply(record)
-                    self._position = record.place.offset + 1
-                if not fetched:  # compaction took the last ones, or none was there
-                    self._position = offset
+            first, name = self._position, DIRECTORY.name
+            async for record in records_until(self._tail, name, PARTITION, first=first, end=offset):
+                self._apply(record)
+                self._position = record.place.offset + 1
+            self._position = max(self._position, offset)  # compaction may have taken the last ones
 
     def _apply(self, fetched: Fetched) -> None:
         if fetched.key == INSTALLATION:

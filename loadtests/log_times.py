@@ -14,9 +14,9 @@ import orjson
 
 from ops.engines import open_log
 from ops.settings import Settings
+from streams.paging import records_until
 from streams.topics import NOTIFICATIONS
 
-PAGE = 500
 KIND = b'"type":"notified"'
 
 
@@ -26,16 +26,11 @@ async def notified_ms(settings: Settings, wanted: Container[str]) -> dict[str, f
     found: dict[str, float] = {}
     try:
         for partition in range(log.partitions()[NOTIFICATIONS.name]):
-            offset, end = 0, await log.tail.end(NOTIFICATIONS.name, partition)
-            while offset < end:
-                page = await log.tail.fetch(NOTIFICATIONS.name, partition, offset, PAGE)
-                if not page:  # the rest was forgotten
-                    break
-                for each in page:
-                    for told in _told(each.value):
-                        if told in wanted:
-                            found.setdefault(told, _ms(each.recorded_at))
-                offset = page[-1].place.offset + 1
+            name, end = NOTIFICATIONS.name, await log.tail.end(NOTIFICATIONS.name, partition)
+            async for each in records_until(log.tail, name, partition, first=0, end=end):
+                for told in _told(each.value):
+                    if told in wanted:
+                        found.setdefault(told, _ms(each.recorded_at))
     finally:
         await log.close()
     return found

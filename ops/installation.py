@@ -37,11 +37,11 @@ from streams.codecs import decode_directory_message, decode_installation, encode
 from streams.domain.errors import CorruptState, NotOurs, Sealed, Unavailable
 from streams.installations import KEY, Installation
 from streams.messages import AccountSet
+from streams.paging import records_until
 from streams.ports import Fetched, History, Record, Tail
 from streams.topics import DIRECTORY
 
 PLAIN = b"keshikomi"
-FETCH_MAX = 1_000
 WRITES_MAX = 10
 """Each but the last was overtaken by another process."""
 ACCOUNTS_MAX = 100
@@ -92,14 +92,8 @@ class Directory:
 async def read_directory(tail: Tail) -> Directory:
     """Read all of it, which the API does as well at each start; raises `Unavailable`."""
     found = Directory(end=await tail.end(DIRECTORY.name, 0))
-    offset = 0
-    while offset < found.end:
-        fetched = await tail.fetch(DIRECTORY.name, 0, offset, FETCH_MAX)
-        if not fetched:
-            break
-        for each in fetched:
-            found.take(each)
-        offset = fetched[-1].place.offset + 1
+    async for each in records_until(tail, DIRECTORY.name, 0, first=0, end=found.end):
+        found.take(each)
     return found
 
 
@@ -243,12 +237,12 @@ async def _begin(
     exactly: bool,
     say: Callable[[str], object],
 ) -> Installation:
-    if not await has_directory(settings):
+    if not (had_directory := await has_directory(settings)):
         await _history_must_be_new(settings)
     setup(settings, exactly=exactly, say=say)
     log = open_log(settings)
     try:
-        if not await log.tail.end(DIRECTORY.name, 0):
+        if had_directory and not await log.tail.end(DIRECTORY.name, 0):
             await _history_must_be_new(settings)
         installation = await found_or_made(log, settings)
         if takes_history:

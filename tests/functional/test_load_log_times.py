@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.log.sqlitelog import SqliteLog
-from loadtests.log_times import PAGE, notified_ms
+from loadtests.log_times import notified_ms
 from loadtests.shops import Shop
 from ops.engines import setup
 from ops.settings import Settings, read
@@ -14,6 +14,7 @@ from streams.clock import system_clock
 from streams.codecs import encode
 from streams.domain.ids import EndpointId
 from streams.messages import EndpointRemoved
+from streams.paging import PAGE_MAX
 from streams.ports import Record
 from streams.topics import NOTIFICATIONS
 
@@ -41,7 +42,7 @@ async def a_log(folder: Path, shops: list[Shop], count: int) -> Settings:
 
 async def test_each_notification_that_is_wanted_has_the_time_of_its_record(tmp_path: Path) -> None:
     shops = [a_shop(f"/ok/{number}") for number in range(5)]
-    count = PAGE + 3
+    count = PAGE_MAX + 3
     began_ms = system_clock().timestamp() * 1_000
     settings = await a_log(tmp_path, shops, count)
     ended_ms = system_clock().timestamp() * 1_000
