@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from functools import partial
@@ -16,6 +15,7 @@ from connectors.address_guard import GuardedResolver, guarded_socket
 from connectors.exchanging import Connection
 from connectors.requesting import Server
 from connectors.stages import Stage, Stages
+from connectors.urls import is_an_address
 from streams.clock import monotonic_seconds
 
 CONNECTIONS_MAX = 2_048
@@ -75,7 +75,7 @@ class Connections:
             if not kept:
                 del self._kept[server]
             if connection.is_open:
-                stages.address, stages.is_reused = connection.address, True
+                stages.address = connection.address
                 return connection
         return None
 
@@ -156,7 +156,7 @@ class Connections:
             self._timer = asyncio.get_running_loop().call_later(BURST_SECONDS, self._tidy)
 
     async def _addresses(self, server: Server, stages: Stages) -> list[AddrInfoType]:
-        if _is_address(server.host):
+        if is_an_address(server.host):
             return [_address(server.host, server.port)]
         stages.enter(Stage.DNS)
         found = await self._resolver.resolve(server.host, server.port, socket.AF_UNSPEC)
@@ -171,14 +171,6 @@ class Connections:
 
 def _seconds_of(place: int) -> float:
     return KEEP_ALIVE_SECONDS if place < KEPT_LONG_MAX else BURST_SECONDS
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _address(host: str, port: int) -> AddrInfoType:

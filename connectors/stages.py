@@ -23,12 +23,11 @@ class Stages:
     The stage in which an attempt fails lasts until its `end`.
     """
 
-    __slots__ = ("_begun", "_seconds", "_since", "_stage", "address", "is_reused")
+    __slots__ = ("_begun", "_seconds", "_since", "_stage", "address")
 
     def __init__(self) -> None:
         self.address: str | None = None
         """Where the latest connection goes or was tried to."""
-        self.is_reused = False
         """Whether a kept connection was tried."""
         self._begun = self._since = monotonic_seconds()
         self._stage: Stage | None = None

@@ -170,20 +170,10 @@ class WebhookSender:
         else:
             await connections.place(stages)
         try:
-            connection = connections.kept(server, stages)
-            if connection is None:
-                opening = connections.open(server, stages)
-                connection = await self._in_time(opening, total_seconds, stages)
-            begun = monotonic_seconds()
-            try:
-                answer = await self._exchange(connection, request, total_seconds, stages)
-            except ConnectionError:
-                if not stages.is_reused or connection.has_heard:
-                    raise
-                if monotonic_seconds() - begun > STALE_SECONDS_MAX:
-                    raise
-                # The receiver let go of an idle connection just then, which is nobody's failure;
-                # should it have read the request after all, it knows the repeat by its id.
+            connection, answer = connections.kept(server, stages), None
+            if connection is not None:
+                answer = await self._unless_stale(connection, request, total_seconds, stages)
+            if connection is None or answer is None:
                 opening = connections.open(server, stages)
                 connection = await self._in_time(opening, total_seconds, stages)
                 answer = await self._exchange(connection, request, total_seconds, stages)
@@ -191,6 +181,22 @@ class WebhookSender:
             return answer
         finally:
             connections.free()
+
+    async def _unless_stale(
+        self, connection: Connection, request: bytes, total_seconds: float, stages: Stages
+    ) -> Answer | None:
+        """What is answered over a kept connection; None where the receiver let go of it just then.
+
+        That is nobody's failure; should the receiver have read the request after all, it knows the
+        repeat by its id.
+        """
+        begun = monotonic_seconds()
+        try:
+            return await self._exchange(connection, request, total_seconds, stages)
+        except ConnectionError:
+            if connection.has_heard or monotonic_seconds() - begun > STALE_SECONDS_MAX:
+                raise
+            return None
 
     async def _exchange(
         self, connection: Connection, request: bytes, total_seconds: float, stages: Stages

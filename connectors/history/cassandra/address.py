@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote
 
-from connectors.urls import QUOTING, has_lone_percent, is_cut_short
+from connectors.urls import QUOTING, has_lone_percent, is_an_address, is_cut_short
 
 SCHEME = "cassandra://"
 PORT_DEFAULT = 9042
@@ -45,7 +44,7 @@ class Address:
     @property
     def has_names(self) -> bool:
         """Whether a host is named, so that it may be another address tomorrow."""
-        return not all(map(_is_an_address, self.hosts))
+        return not all(map(is_an_address, self.hosts))
 
 
 def address_of(url: str) -> Address:
@@ -108,7 +107,7 @@ def _hosts(location: str) -> tuple[tuple[str, ...], int]:
 
 def _is_a_host(host: str) -> bool:
     if ":" in host:
-        return _is_an_address(host)
+        return is_an_address(host)
     return _NAME.fullmatch(host) is not None
 
 
@@ -123,14 +122,6 @@ def _options(query: str) -> dict[str, str]:
     if "ca" in options and options.get("tls") != "true":
         raise ValueError("ca is of use with tls=true only")
     return options
-
-
-def _is_an_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _whole(text: str, name: str, largest: int) -> int:
