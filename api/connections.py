@@ -8,6 +8,7 @@ here are pinned by `tests/unit/test_api_connections.py`.
 from __future__ import annotations
 
 import logging
+import secrets
 from http import HTTPStatus
 from typing import Any
 
@@ -39,7 +40,7 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what never became a request of the application."""
-        request_id = request[REQUEST_ID] = new_request_id()
+        request_id = request[REQUEST_ID] = new_request_id(secrets.token_hex(8))
         if status != HTTPStatus.BAD_REQUEST:
             logger.error("request %s failed", request_id, exc_info=exc)
         else:

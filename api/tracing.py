@@ -22,9 +22,9 @@ def new_traceparent(chance: str) -> str:
     return f"00-{chance[:32]}-{chance[32:48]}-01"
 
 
-def new_request_id() -> str:
-    """What an answer and the log call a request by."""
-    return f"req_{secrets.token_hex(8)}"
+def new_request_id(chance: str) -> str:
+    """What an answer and the log call a request by, from 16 hexadecimal digits of chance."""
+    return f"req_{chance}"
 
 
 @web.middleware
@@ -34,7 +34,7 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     chance = secrets.token_hex(32)  # once: the system is asked for it
     traceparent = given if VALID_TRACEPARENT.fullmatch(given) else new_traceparent(chance)
     request[TRACEPARENT] = traceparent
-    request[REQUEST_ID] = f"req_{chance[48:]}"
+    request[REQUEST_ID] = new_request_id(chance[48:])
     response = await handler(request)
     if not response.prepared:
         response.headers["Server"] = "keshikomi"
