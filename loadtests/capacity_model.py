@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from loadtests.capacity_points import Each, Point
+from loadtests.disk import MEGABYTE
+from loadtests.report import line_slope
+from streams.topics import DAY_SECONDS
 
 RATES = (1_000, 10_000, 100_000)
 USE_MAX = 0.5
@@ -24,8 +27,7 @@ COPIES = 3
 HELPERS = frozenset({"receiver", "generator"})
 SINGLE = frozenset({"worker", "archiver"})
 """The processes of which the embedded engines carry one alone."""
-DAY_SECONDS = 86_400
-MEGABYTE, GIGABYTE = 1e6, 1e9
+GIGABYTE = 1e9
 
 Row = tuple[str, ...]
 
@@ -104,10 +106,10 @@ def growth(points: Sequence[Point]) -> list[Row]:
             sizes = ["-", "-"]
             if "open" not in name:
                 sizes = [
-                    f"{_slope([(of(p), p.stored_bytes[kind]) for p in some]):+,.0f}"
+                    f"{line_slope([(of(p), p.stored_bytes[kind]) for p in some]):+,.0f}"
                     for kind in ("log", "history")
                 ]
-            us = _slope([(of(point), point.product_us) for point in some])
+            us = line_slope([(of(point), point.product_us) for point in some])
             at = ", ".join(f"{of(point):g}" for point in some)
             rows.append((name, f"{us:+,.4g}", *sizes, at))
     return rows
@@ -127,16 +129,6 @@ def _varied(points: Sequence[Point], of: Callable[[Point], float]) -> list[Point
         if of(point) != of(first) and point.shape.rate == first.shape.rate
     ]
     return sorted([first, *others], key=of) if others else [first]
-
-
-def _slope(points: Iterable[tuple[float, float]]) -> float:
-    """Of the straight line with the least squares."""
-    pairs = [*points]
-    middle = sum(x for x, _ in pairs) / len(pairs)
-    mean = sum(y for _, y in pairs) / len(pairs)
-    return sum((x - middle) * (y - mean) for x, y in pairs) / sum(
-        (x - middle) ** 2 for x, _ in pairs
-    )
 
 
 # --- what a rate needs

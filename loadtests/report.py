@@ -35,6 +35,16 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ranked[max(math.ceil(len(ranked) * share) - 1, 0)]
 
 
+def line_slope(points: Iterable[tuple[float, float]]) -> float:
+    """Of the straight line through points with the least squares."""
+    pairs = [*points]
+    middle = sum(x for x, _ in pairs) / len(pairs)
+    mean = sum(y for _, y in pairs) / len(pairs)
+    return sum((x - middle) * (y - mean) for x, y in pairs) / sum(
+        (x - middle) ** 2 for x, _ in pairs
+    )
+
+
 def spread(values: Sequence[float]) -> Measured:
     """p50, p95, p99 and the greatest."""
     shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from loadtests.driving import Course
 from loadtests.processes import SAMPLE_SECONDS
 from loadtests.profiles.reading import Profile
+from loadtests.report import line_slope
+from streams.topics import DAY_SECONDS
 
 WARM_UP = 1 / 3
 """The part of a run in which memory may grow."""
@@ -23,7 +25,6 @@ RETENTIONS_MIN = 4
 """The log is judged in runs of so many times what it keeps records for."""
 FORGETFUL_SHARE_MAX = 0.25
 """A tenth of what a notice writes is what the steps know of it, and stays; the rest must go."""
-DAY_SECONDS = 86_400
 RETENTION = "KESHIKOMI_LOG_RETENTION_DAYS"
 SECOND_NS = 1_000_000_000
 
@@ -36,10 +37,8 @@ def slope(values: Sequence[float]) -> float | None:
     late = _late(values)
     if len(late) * SAMPLE_SECONDS < SHOWN_SECONDS_MIN:
         return None
-    mean, middle = sum(late) / len(late), (len(late) - 1) / 2
-    spread_of_times = sum((place - middle) ** 2 for place in range(len(late)))
-    per_sample = sum((place - middle) * value for place, value in enumerate(late)) / spread_of_times
-    return round(per_sample / SAMPLE_SECONDS * 3_600 / mean * 100, 1)
+    mean = sum(late) / len(late)
+    return round(line_slope(enumerate(late)) / SAMPLE_SECONDS * 3_600 / mean * 100, 1)
 
 
 def _late(values: Sequence[float]) -> Sequence[float]:
