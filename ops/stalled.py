@@ -15,6 +15,7 @@ from streams.ports import History
 LATE = timedelta(hours=48)
 """Twice the longest wait between two attempts to an endpoint that is enabled."""
 NAMED_MAX = 3
+NAME = "what is due is tried"
 
 
 async def with_stalled(
@@ -40,9 +41,6 @@ async def _endpoints(
     await directory.catch_up()
     found = {each: directory.endpoint(each) for each in wanted}
     return {each: row and directory.with_health(row) for each, row in found.items()}
-
-
-NAME = "what is due is tried"
 
 
 def judge(
