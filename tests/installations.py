@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import sqlite3
 from pathlib import Path
+
+import pytest
 
 from connectors.history.opening import open_history
 from connectors.log.places import partition_of
@@ -28,10 +32,20 @@ from tests.history_engines import archived
 from tests.message_builders import a_notice_accepted
 
 PARTITIONS = Settings(data=Path("data")).partitions
+OTHER_KEY = base64.b64encode(b"another-key-of-another-machine!!").decode()
 KEY_OF_FIRST = next(
     key for key in (f"mer_{n}".encode() for n in range(100)) if partition_of(key, PARTITIONS) == 0
 )
 """All that is stored here is in the first partition."""
+
+
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory for commands of this process, without settings of whoever runs the tests."""
+    for name in tuple(os.environ):
+        if name.startswith("KESHIKOMI_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("KESHIKOMI_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
 
 
 def started(data: Path) -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from tests.builders import (
     an_attempt,
     an_invoice_terms,
 )
-from tests.history_engines import ENGINES, Engine, an_open_history, archived, whole_feed
+from tests.history_engines import Engine, an_open_history, archived, whole_feed
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
@@ -34,17 +33,6 @@ from tests.message_builders import (
 )
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
-
-
-@pytest.fixture
-async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
-    async with an_open_history(engine(tmp_path)) as opened:
-        yield opened
 
 
 def a_day() -> list[Archived]:

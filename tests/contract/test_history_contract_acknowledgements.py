@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from streams.happenings import AcknowledgementTaken, DeliveryAttempted
 from streams.ports import History
 from tests.builders import ENDPOINT, MERCHANT, NOW, an_attempt
 from tests.contract.test_history_contract_sequences import numbered, started
-from tests.history_engines import ENGINES, Engine, an_open_history, archived
+from tests.history_engines import archived
 from tests.message_builders import a_delivery_attempted, an_acknowledgement_taken
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -24,17 +23,6 @@ LATER = NOW + 30 * DAY
 OTHER = EndpointId("ep_other")
 RELEASED = NOW - SECOND
 BY_CALL = Acknowledgement(at=NOW + SECOND, by=AcknowledgedBy.CALL, released_at=RELEASED)
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
-
-
-@pytest.fixture
-async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
-    async with an_open_history(engine(tmp_path)) as opened:
-        yield opened
 
 
 def answered(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from streams.clock import system_clock
 from streams.counts import Counts
@@ -16,7 +12,7 @@ from streams.domain.notification import NotificationType
 from streams.happenings import NoticeRepeated
 from streams.ports import Archived, History
 from tests.builders import MERCHANT, NOW, a_delivery, a_notice, a_notification, an_attempt
-from tests.history_engines import ENGINES, Engine, an_open_history, archived
+from tests.history_engines import archived
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
@@ -28,17 +24,6 @@ from tests.message_builders import (
 
 EARLY, MOMENT = NOW - timedelta(days=3), timedelta(microseconds=1)
 LENGTH = 20
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
-
-
-@pytest.fixture
-async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
-    async with an_open_history(engine(tmp_path)) as opened:
-        yield opened
 
 
 def a_notice_of_each_outcome(name: str, *, early: bool, first_offset: int) -> list[Archived]:

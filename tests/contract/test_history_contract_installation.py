@@ -9,15 +9,10 @@ import pytest
 
 from streams.installations import Claim
 from streams.ports import History
-from tests.history_engines import ENGINES, Engine, an_open_history, archived
+from tests.history_engines import Engine, an_open_history, archived
 from tests.message_builders import a_notice_accepted
 
 OURS, THEIRS = Claim(installation_id="ins_ours"), Claim(installation_id="ins_theirs")
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +24,7 @@ from streams.replays import (
     ReplayTaken,
 )
 from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notification, an_attempt
-from tests.history_engines import ENGINES, Engine, an_open_history, archived
+from tests.history_engines import archived
 from tests.message_builders import (
     a_deliveries_started,
     a_delivery_attempted,
@@ -39,17 +37,6 @@ OTHER = MerchantId("mer_other")
 SELECTION = Selection(
     first=3, last=40, statuses=(DeliveryStatus.FAILED,), types=("invoice.*", "payment.confirmed")
 )
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
-
-
-@pytest.fixture
-async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
-    async with an_open_history(engine(tmp_path)) as opened:
-        yield opened
 
 
 def requested(replay: Id = ONE, **changes: Any) -> ReplayRequested:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from streams.happenings import DeliveriesStarted, DeliveryAttempted, HistoryMess
 from streams.ports import Archived, History
 from streams.sequences import SequenceRow
 from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notification, an_attempt
-from tests.history_engines import ENGINES, Engine, an_open_history, archived
+from tests.history_engines import archived
 from tests.message_builders import a_deliveries_started, a_delivery_attempted
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -25,17 +24,6 @@ PENDING, RETRYING = DeliveryStatus.PENDING, DeliveryStatus.RETRYING
 DELIVERED, FAILED = DeliveryStatus.DELIVERED, DeliveryStatus.FAILED
 SUPERSEDED = DeliveryStatus.SUPERSEDED
 A_STRETCH = 65_536
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
-
-
-@pytest.fixture
-async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
-    async with an_open_history(engine(tmp_path)) as opened:
-        yield opened
 
 
 def numbered(sequence: int, **changes: Any) -> Delivery:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,22 +10,11 @@ from streams.domain.delivery import Delivery, DeliveryStatus
 from streams.domain.ids import EndpointId
 from streams.ports import Archived, History
 from tests.builders import ENDPOINT, NOW, a_delivery, a_notification, an_attempt
-from tests.history_engines import ENGINES, Engine, an_open_history, archived
+from tests.history_engines import archived
 from tests.message_builders import a_deliveries_started, a_delivery_attempted
 
 BEFORE = NOW + timedelta(days=2)
 OTHER = EndpointId("ep_other")
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param](request)
-
-
-@pytest.fixture
-async def history(engine: Engine, tmp_path: Path) -> AsyncIterator[History]:
-    async with an_open_history(engine(tmp_path)) as opened:
-        yield opened
 
 
 def waiting(name: str, *, endpoint: EndpointId = ENDPOINT, at: datetime = NOW) -> Delivery:

@@ -23,6 +23,7 @@ from ops.settings import Settings
 from ops.stack.server import free_port
 from streams.domain.errors import Unavailable
 from streams.topics import STAGES, TOPICS
+from tests.installations import own_data
 
 NOW = datetime(2026, 11, 24, 1, 15, 3, tzinfo=UTC)
 RAW = b'{"type":"nothing"}\x1b[2J'
@@ -33,13 +34,10 @@ Output = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data directory and a free port, and no settings of whoever runs the tests."""
-    for name in tuple(os.environ):
-        if name.startswith("KESHIKOMI_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("KESHIKOMI_DATA", str(tmp_path / "data"))
+    own = own_data(tmp_path, monkeypatch)
     monkeypatch.setenv("KESHIKOMI_PORT", str(free_port()))
     monkeypatch.chdir(tmp_path)
-    yield tmp_path / "data"
+    yield own
     assert sorted(path.name for path in tmp_path.iterdir()) in ([], ["data"])
 
 

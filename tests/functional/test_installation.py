@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -16,27 +14,24 @@ from ops.settings import Settings
 from streams.domain.errors import NotOurs
 from streams.topics import DIRECTORY
 from tests.installations import (
+    OTHER_KEY,
     another,
     append,
     in_use_without_record,
     installation_of,
     lose_log,
+    own_data,
     owner_of,
     started,
 )
 
 Output = pytest.CaptureFixture[str]
-OTHER_KEY = base64.b64encode(b"another-key-of-another-machine!!").decode()
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data directory, and no settings of whoever runs the tests."""
-    for name in tuple(os.environ):
-        if name.startswith("KESHIKOMI_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("KESHIKOMI_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
+    return own_data(tmp_path, monkeypatch)
 
 
 def test_a_first_start_makes_one_id_for_the_log_and_its_history(data: Path) -> None:

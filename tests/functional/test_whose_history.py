@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import shutil
 from pathlib import Path
 
@@ -23,23 +21,19 @@ from tests.installations import (
     forget,
     installation_of,
     new_history,
+    own_data,
     owner_of,
     records_of_history,
     started,
 )
 
 Output = pytest.CaptureFixture[str]
-OTHER_KEY = base64.b64encode(b"another-key-of-another-machine!!").decode()
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data directory, and no settings of whoever runs the tests."""
-    for name in tuple(os.environ):
-        if name.startswith("KESHIKOMI_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("KESHIKOMI_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
+    return own_data(tmp_path, monkeypatch)
 
 
 def test_the_history_of_another_installation_is_refused(data: Path, capsys: Output) -> None:
