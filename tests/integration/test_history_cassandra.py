@@ -9,6 +9,7 @@ import pytest
 
 from connectors.history.cassandra.address import address_of
 from connectors.history.opening import open_history
+from connectors.log.limits import RECORD_BYTES_MAX
 from ops.stack.cassandra import CassandraServer
 from streams.clock import monotonic_seconds
 from streams.domain.errors import CorruptState, Unavailable
@@ -33,6 +34,7 @@ from tests.message_builders import (
     a_delivery_attempted,
     a_notice_accepted,
     a_notice_held,
+    a_quarantined,
     an_invoice_changed,
 )
 
@@ -41,6 +43,9 @@ pytestmark = pytest.mark.integration
 UNAVAILABLE_SECONDS_MAX = 15.0
 """Nobody waits longer than this to learn that the cluster does not answer."""
 TRY_AGAIN_SECONDS = 0.05
+LARGE_BYTES = RECORD_BYTES_MAX * 3 // 4 - 1_000
+SOCKET_FILLS_SECONDS = 0.3
+"""By then the large rows have filled the socket to a node that stands still."""
 
 
 async def back_again(server: CassandraServer, pool: Keyspaces, eventually: Eventually) -> None:
@@ -148,6 +153,27 @@ async def test_a_server_that_does_not_answer_is_unavailable_and_then_used_again(
 
     assert await store_until_it_is_stored(history, archived(a_notice_held())) >= 0
     assert await history.has_notice(a_notice().notice_id)
+
+
+async def test_what_is_asked_while_the_socket_is_full_waits_for_it(
+    cassandra_server: CassandraServer, history: History
+) -> None:
+    def a_large_one(number: int) -> list[Archived]:
+        large = a_quarantined(quarantine_id=f"qtn_{number}", raw=b"A" * LARGE_BYTES)
+        return archived(large, first_offset=number)
+
+    await history.store(a_large_one(0))  # its statements are prepared
+    assert not await history.has_notice(a_notice().notice_id)
+    cassandra_server.freeze()
+    try:
+        large = [asyncio.create_task(history.store(a_large_one(n))) for n in range(1, 16)]
+        await asyncio.wait(large, timeout=SOCKET_FILLS_SECONDS)
+        small = asyncio.create_task(history.has_notice(a_notice().notice_id))
+        await asyncio.wait([small], timeout=SOCKET_FILLS_SECONDS)
+    finally:
+        cassandra_server.thaw()
+
+    assert await asyncio.gather(*large, small) == [None] * len(large) + [False]
 
 
 async def test_the_feed_shows_nothing_beyond_what_is_stored_completely(

@@ -23,7 +23,6 @@ from cassandra.cluster import (  # type: ignore[import-untyped]  # as above
     NoHostAvailable,
 )
 from cassandra.connection import ConnectionException  # type: ignore[import-untyped]  # as above
-from cassandra.io.libevreactor import LibevConnection  # type: ignore[import-untyped]  # as above
 from cassandra.policies import (  # type: ignore[import-untyped]  # as above
     DCAwareRoundRobinPolicy,
     ExponentialReconnectionPolicy,
@@ -32,6 +31,7 @@ from cassandra.policies import (  # type: ignore[import-untyped]  # as above
 from cassandra.query import dict_factory, tuple_factory  # type: ignore[import-untyped]  # as above
 
 from connectors.history.cassandra.address import Address
+from connectors.history.cassandra.connection import QueueingConnection
 from connectors.tls import context_by
 from streams.domain.errors import Unavailable
 
@@ -75,7 +75,7 @@ def connected(address: Address, prepare: Callable[[Any], None]) -> tuple[Any, An
             else None
         ),
         ssl_context=context_by(address.ca, whose="history: Cassandra's") if address.tls else None,
-        connection_class=LibevConnection,
+        connection_class=QueueingConnection,
         protocol_version=ProtocolVersion.V4,
         connect_timeout=CONNECT_SECONDS_MAX,
         control_connection_timeout=CONNECT_SECONDS_MAX,
