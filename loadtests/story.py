@@ -24,13 +24,19 @@ Fault = Callable[[], Awaitable[None]]
 class Story:
     """What came of a load: `wrong` is everything that is untrue, in words.
 
-    The fault began at `fault_ns`, on the clock of the generator.
+    The fault began at `fault_ns` and was over at `over_ns`, on the clock of the generator.
     """
 
     name: str
     load: Load
     wrong: list[str]
     fault_ns: int
+    over_ns: int
+
+    @property
+    def is_within_load(self) -> bool:
+        """Whether notices were still to be sent when all that was to go wrong had done so."""
+        return self.over_ns < self.load.offered.intended_ns[-1]
 
     @property
     def longest_pause_seconds(self) -> float:
@@ -76,6 +82,7 @@ class Story:
         """What the scenario table of the docs shows."""
         return {
             "scenario": self.name,
+            "fault_seconds": round((self.over_ns - self.fault_ns) / 1e9, 1),
             "accepted": len(self.load.offered.accepted),
             "refused_at_first": dict(self.load.offered.refused),
             "told": len(self.load.arrivals.keys() & set(self.load.references)),
@@ -107,6 +114,7 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
         await asyncio.sleep(CALM_SECONDS)
         fault_ns = time.perf_counter_ns()
         await fault()
+        over_ns = time.perf_counter_ns()
     finally:
         # Also when the fault failed: what was sent must be known to whoever judges a later load.
         load = await loading
@@ -117,6 +125,6 @@ async def suffer(world: World, name: str, fault: Fault, *, seconds: float, rate:
     for arrival in world.arrivals:  # also what came after as many as were accepted
         if arrival.reference in ours:
             load.arrivals.setdefault(arrival.reference, arrival)
-    story = Story(name=name, load=load, wrong=wrong, fault_ns=fault_ns)
+    story = Story(name=name, load=load, wrong=wrong, fault_ns=fault_ns, over_ns=over_ns)
     print(story.figures(), flush=True)
     return story

@@ -11,7 +11,7 @@ RATE = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Seconds, and how often each stage's worker is killed."""
+    """Seconds, and how often each stage's worker, and the API, is killed."""
 
     kills: int
     killing_seconds: float
@@ -30,7 +30,7 @@ class Scale:
 
 SHORT = Scale(
     kills=5,
-    killing_seconds=20,  # a worker lives for a second and needs some two to come back
+    killing_seconds=24,  # a worker lives for a second and needs some two to come back
     life_seconds_max=2,
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
@@ -38,7 +38,7 @@ SHORT = Scale(
     one_of_three_down=6,
     coming_back=15,
     after=4,
-    load_seconds=67,
+    load_seconds=71,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,

@@ -44,6 +44,9 @@ LATE_SECONDS_MAX = 10.0
 RECOVERY_SECONDS_MAX = 30.0
 """Intake goes on so long after the broker is there again, also on a busy machine."""
 UNAVAILABLE = 503
+NOBODY = 0
+"""What counts as the status of a request whose connection broke."""
+KILLED = (*STAGES, "api")
 SEED = 20_261_124
 LIVES_SECONDS = (0.1, SCALE.life_seconds_max)
 """A worker is killed so long after its start: while it recovers, rejoins, works."""
@@ -127,24 +130,26 @@ async def test_workers_killed_again_and_again_lose_nothing(made: World) -> None:
     chance = random.Random(SEED)  # noqa: S311  # a seed makes the run the same again
 
     async def kills() -> None:
-        killers = (kill_again_and_again(made, stage, chance) for stage in STAGES)
+        killers = (kill_again_and_again(made, name, chance) for name in KILLED)
         await asyncio.gather(*killers)
 
     story = await suffer(
         made,
-        f"kill -9 of each stage's worker, {SCALE.kills} times",
+        f"kill -9 of each stage's worker and of the API, {SCALE.kills} times",
         kills,
         seconds=SCALE.killing_seconds,
         rate=RATE,
     )
 
     assert shown(story.wrong) == []
+    assert story.is_within_load, "some were killed when nothing came any more"
+    assert story.load.offered.refused[NOBODY] > 0, "the API was killed while it was asked"
 
 
-async def kill_again_and_again(made: World, stage: str, chance: random.Random) -> None:
+async def kill_again_and_again(made: World, name: str, chance: random.Random) -> None:
     before = 0
     for _ in range(SCALE.kills):
-        before = await part(made, stage, other_than=before)
+        before = await part(made, name, other_than=before)
         await pause(chance.uniform(*LIVES_SECONDS))
         kill(before)
 

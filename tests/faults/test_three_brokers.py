@@ -40,7 +40,6 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
     redis_server: RedisServer,
 ) -> None:
     victim, other, _ = own_cluster.brokers
-    took: list[float] = []
     async with real_world(tmp_path, engines(own_cluster, cassandra_server, redis_server)) as made:
 
         async def is_missed() -> bool:
@@ -56,9 +55,9 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
                 await until(is_missed)
             usable = monotonic_seconds()
             await until(has_caught_up)
-            took.append(monotonic_seconds() - began)
-            sys.stderr.write(f"\nin sync {monotonic_seconds() - usable:.1f} s after it was usable")
-            sys.stderr.write(f", {took[0]:.1f} s after the kill\n")
+            now = monotonic_seconds()
+            sys.stderr.write(f"\nin sync {now - usable:.1f} s after it was usable")
+            sys.stderr.write(f", {now - began:.1f} s after the kill\n")
 
         story = await suffer(
             made,
@@ -69,7 +68,7 @@ async def test_intake_goes_on_while_one_of_three_brokers_goes_and_comes_back(
         )
 
     assert shown(story.wrong) == []
-    assert took[0] < LOAD_SECONDS - CALM_SECONDS, "the load was over before"
+    assert story.is_within_load, "it came back when nothing came any more"
     assert set(story.load.offered.refused) <= {503}, "no connection of a channel breaks"
     assert story.longest_intake_pause_seconds < RECOVERED_SECONDS_MAX
     assert story.accepted_per_second(RECOVERED_SECONDS_MAX) > FULL_RATE_MIN

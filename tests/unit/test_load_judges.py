@@ -76,7 +76,9 @@ def a_row(event_id: str = "evt_1", **changes: object) -> dict[str, Any]:
     return row | changes
 
 
-def a_story(*, accepted_at: Sequence[float], fault_at: float, refused: int = 0) -> Story:
+def a_story(
+    *, accepted_at: Sequence[float], fault_at: float, over_at: float = 0, refused: int = 0
+) -> Story:
     """A load of one notice a second from 0 on; the last `refused` are refused at 4."""
     count = len(accepted_at) + refused
     answered = [*accepted_at, *[4.0] * refused]
@@ -98,7 +100,9 @@ def a_story(*, accepted_at: Sequence[float], fault_at: float, refused: int = 0) 
         watch=Watch({}),
         around=frozenset(),
     )
-    return Story(name="any", load=load, wrong=[], fault_ns=int(fault_at * 1e9))
+    return Story(
+        name="any", load=load, wrong=[], fault_ns=int(fault_at * 1e9), over_ns=int(over_at * 1e9)
+    )
 
 
 def test_a_pause_counts_from_the_fault_and_on_either_side() -> None:
@@ -109,6 +113,11 @@ def test_a_pause_counts_from_the_fault_and_on_either_side() -> None:
         story.load.arrivals[str(at)] = replace(an_arrival(), at_ns=at * 10**9)
     assert story.longest_pause_within(3) == 3, "nothing was accepted between 3 and 6"
     assert story.longest_pause_within(14) == 11, "no webhook came between 6 and 17"
+
+
+def test_a_fault_is_within_the_load_while_notices_are_still_to_be_sent() -> None:
+    assert a_story(accepted_at=[0, 1, 2, 3], fault_at=1, over_at=2.9).is_within_load
+    assert not a_story(accepted_at=[0, 1, 2, 3], fault_at=1, over_at=3).is_within_load
 
 
 def test_what_was_told_rightly_is_no_fault() -> None:
