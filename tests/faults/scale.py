@@ -14,6 +14,7 @@ class Scale:
     """Seconds, and how often each stage's worker, and the API, is killed."""
 
     kills: int
+    api_kills: int
     killing_seconds: float
     life_seconds_max: float
     broker_down: float
@@ -30,6 +31,7 @@ class Scale:
 
 SHORT = Scale(
     kills=5,
+    api_kills=2,
     killing_seconds=24,  # a worker lives for a second and needs some two to come back
     life_seconds_max=2,
     broker_down=10,
@@ -42,6 +44,7 @@ SHORT = Scale(
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
+    api_kills=11,
     killing_seconds=100,
     life_seconds_max=3,
     broker_down=10,
