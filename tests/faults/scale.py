@@ -32,27 +32,27 @@ class Scale:
 SHORT = Scale(
     kills=5,
     api_kills=2,
-    killing_seconds=24,  # a worker lives for a second and needs some two to come back
-    life_seconds_max=2,
+    killing_seconds=30,  # a worker lives for two seconds and needs some two to come back
+    life_seconds_max=4,
     broker_down=10,
     broker_frozen=10,  # longer than a worker's session and than every time-out of the API
     sides_down=6,  # longer than every time-out of the API
     one_of_three_down=6,
     coming_back=15,
     after=4,
-    load_seconds=71,
+    load_seconds=77,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
-    api_kills=11,
-    killing_seconds=100,
-    life_seconds_max=3,
+    api_kills=18,
+    killing_seconds=170,
+    life_seconds_max=6,
     broker_down=10,
     broker_frozen=30,
     sides_down=60,
     one_of_three_down=10,
     coming_back=25,
     after=6,
-    load_seconds=228,
+    load_seconds=298,
 )
 SCALE = AS_IN_THE_DOCS if os.environ.get("FAULTS") == "full" else SHORT

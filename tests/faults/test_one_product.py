@@ -127,11 +127,9 @@ async def test_without_cassandra_and_redis_merchants_are_told(
 
 
 async def test_workers_killed_again_and_again_lose_nothing(made: World) -> None:
-    chance = random.Random(SEED)  # noqa: S311  # a seed makes the run the same again
-
     async def kills() -> None:
-        killers = (kill_again_and_again(made, stage, chance) for stage in STAGES)
-        await asyncio.gather(kill_the_api(made, chance), *killers)
+        killers = (kill_again_and_again(made, stage) for stage in STAGES)
+        await asyncio.gather(kill_the_api(made), *killers)
 
     story = await suffer(
         made,
@@ -146,19 +144,25 @@ async def test_workers_killed_again_and_again_lose_nothing(made: World) -> None:
     assert story.load.offered.refused[NOBODY] > 0, "the API was killed while it was asked"
 
 
-async def kill_the_api(made: World, chance: random.Random) -> None:
+async def kill_the_api(made: World) -> None:
     """It lives long enough each time to take notices for workers that are killed."""
-    for _ in range(SCALE.api_kills):
-        await pause(chance.uniform(*API_LIVES_SECONDS))
+    for seconds in lives("api", SCALE.api_kills, API_LIVES_SECONDS):
+        await pause(seconds)
         kill(await part(made, "api"))
 
 
-async def kill_again_and_again(made: World, stage: str, chance: random.Random) -> None:
+async def kill_again_and_again(made: World, stage: str) -> None:
     before = 0
-    for _ in range(SCALE.kills):
+    for seconds in lives(stage, SCALE.kills, LIVES_SECONDS):
         before = await part(made, stage, other_than=before)
-        await pause(chance.uniform(*LIVES_SECONDS))
+        await pause(seconds)
         kill(before)
+
+
+def lives(name: str, count: int, bounds: tuple[float, float]) -> list[float]:
+    """So long it lives each time, the same in every run."""
+    chance = random.Random(f"{SEED} {name}")  # noqa: S311  # a seed makes the run the same again
+    return [chance.uniform(*bounds) for _ in range(count)]
 
 
 async def test_everything_ended_in_the_middle_of_the_load_loses_nothing(made: World) -> None:
