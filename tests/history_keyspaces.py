@@ -16,10 +16,14 @@ from cassandra.policies import (  # type: ignore[import-untyped]  # as above
 from connectors.history.cassandra.address import address_of
 from connectors.history.cassandra.migrating import migrate
 from ops.cql.files import history_migrations
+from ops.settings import read
 from ops.stack.cassandra import CassandraServer
+from streams.topics import DAY_SECONDS
 from tests.real_engines import fresh_name
 
 SECONDS_MAX = 60.0
+TTL_SECONDS = read({}, {}).history_retention_days * DAY_SECONDS
+"""As of a product that nobody set otherwise, so that one may have such a keyspace too."""
 PROTOCOL_VERSION = 5
 
 
@@ -46,7 +50,7 @@ class Keyspaces:
         if not self._free:
             keyspace = fresh_name("history")
             address = address_of(self.url(keyspace))
-            migrate(self._session, address, history_migrations(), ttl_seconds=0)
+            migrate(self._session, address, history_migrations(), ttl_seconds=TTL_SECONDS)
             return keyspace
         keyspace = self._free.pop()
         written = self._writes(keyspace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -19,6 +19,12 @@ def pool(request: pytest.FixtureRequest) -> Keyspaces:
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
     return an_empty_keyspace(request)
+
+
+@pytest.fixture
+def another(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """As `url`, another one at each call."""
+    return lambda: an_empty_keyspace(request)
 
 
 @pytest.fixture

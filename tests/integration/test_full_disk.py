@@ -14,7 +14,6 @@ import pytest
 from loadtests.processes import tree
 from ops.demo_product import running
 from ops.lock import Lock
-from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from tests.full_disks import a_small_disk, fill
@@ -96,11 +95,11 @@ def test_a_lock_that_cannot_say_whose_it_is_names_its_file(disk: Path) -> None:
 async def test_on_real_engines_a_full_disk_stops_nothing(
     disk: Path,
     own_kafka: KafkaServer,
-    cassandra_server: CassandraServer,
+    url: str,
     redis_server: RedisServer,
 ) -> None:
     data = disk / "data"
-    ours = environment(own_kafka, cassandra_server, redis_server)
+    ours = environment(own_kafka, url, redis_server)
     async with running(data, environment=ours) as product, aiohttp.ClientSession() as http:
         await product.wait_ready()
         world = World(http, product.url, data)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import Signals
@@ -16,7 +16,6 @@ import pytest
 from connectors.history.opening import open_history
 from connectors.kafka.appender import KafkaAppender
 from connectors.kafka.connection import KafkaConnection, servers_of
-from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from streams.codecs import encode
 from streams.ports import Record
@@ -25,7 +24,6 @@ from tests.builders import MERCHANT, a_notice
 from tests.integration.kafka_workers import end_all, start_worker
 from tests.integration.product_world import until
 from tests.message_builders import a_notice_accepted
-from tests.real_engines import fresh_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -104,10 +102,6 @@ class Machine:
         return worker.log()
 
 
-def keyspace(cassandra: CassandraServer) -> str:
-    return f"cassandra://{cassandra.address}/{fresh_name('installation')}"
-
-
 async def accept(broker: str) -> None:
     """Records of history, as the API writes them."""
     appender = KafkaAppender(KafkaConnection(servers=servers_of(broker)))
@@ -121,13 +115,9 @@ async def accept(broker: str) -> None:
 
 
 @pytest.fixture
-async def first(
-    tmp_path: Path, own_kafka: KafkaServer, cassandra_server: CassandraServer
-) -> Machine:
+async def first(tmp_path: Path, own_kafka: KafkaServer, url: str) -> Machine:
     """An installation that stored some notices."""
-    machine = Machine(
-        data=tmp_path / "first", broker=own_kafka.url, history=keyspace(cassandra_server)
-    )
+    machine = Machine(data=tmp_path / "first", broker=own_kafka.url, history=url)
     await machine.must_do("setup")
     await accept(machine.broker)
     await machine.archive(NOTICES)
@@ -135,9 +125,9 @@ async def first(
 
 
 async def test_another_keyspace_is_refused_and_gets_nothing(
-    first: Machine, cassandra_server: CassandraServer
+    first: Machine, another: Callable[[], str]
 ) -> None:
-    wrong = replace(first, history=keyspace(cassandra_server))
+    wrong = replace(first, history=another())
     lacks = f"history lacks records 0 to {NOTICES - 1} of partition"
 
     await wrong.must_refuse("worker", "--stage", "archiving", saying=lacks)
@@ -159,9 +149,9 @@ async def test_a_history_that_nobody_named_is_not_guessed_on_kafka(first: Machin
 
 
 async def test_a_new_keyspace_is_filled_again_from_the_log_when_a_person_says_so(
-    first: Machine, cassandra_server: CassandraServer
+    first: Machine, another: Callable[[], str]
 ) -> None:
-    anew = replace(first, history=keyspace(cassandra_server))
+    anew = replace(first, history=another())
 
     assert "the history is taken" in await anew.must_do("setup", "--take-history")
     assert "it is read again" in await anew.archive(NOTICES)
@@ -184,7 +174,7 @@ async def test_a_machine_with_another_key_is_refused_until_it_has_the_right_one(
 
 
 async def test_a_kafka_that_came_back_empty_is_not_begun_anew_beside_its_history(
-    first: Machine, own_kafka: KafkaServer, cassandra_server: CassandraServer
+    first: Machine, own_kafka: KafkaServer, another: Callable[[], str]
 ) -> None:
     await asyncio.to_thread(own_kafka.kill)
     shutil.rmtree(own_kafka.directory / "data")
@@ -198,6 +188,6 @@ async def test_a_kafka_that_came_back_empty_is_not_begun_anew_beside_its_history
 
     assert not await asyncio.to_thread(own_kafka.ask, lambda client: client.list_topics())
     assert await first.stored() == NOTICES
-    anew = replace(first, history=keyspace(cassandra_server))
+    anew = replace(first, history=another())
     await anew.must_do("setup")
     assert "everything is in order" in await anew.must_do("check")

@@ -21,7 +21,6 @@ from streams.topics import HISTORY
 from tests.integration.kafka_workers import StageWorker, end_all, members, start_worker
 from tests.integration.product_world import pause, until
 from tests.log_helpers import a_record
-from tests.real_engines import fresh_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -94,9 +93,8 @@ async def test_a_worker_that_was_frozen_ends_and_the_other_has_its_partitions(
 
 
 async def test_archivers_that_cannot_write_share_and_end_and_leave_what_is_not_written(
-    tmp_path: Path, broker: KafkaServer, cassandra_server: CassandraServer
+    tmp_path: Path, broker: KafkaServer, cassandra_server: CassandraServer, url: str
 ) -> None:
-    url = f"cassandra://{cassandra_server.address}/{fresh_name('away')}"
     environment = settings(broker, KESHIKOMI_HISTORY=url)
     workers: list[StageWorker] = []
 

@@ -19,7 +19,6 @@ from aiohttp import web
 
 from loadtests.verify import check_deliveries, check_order
 from ops.demo_product import Product, free_port, start
-from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from streams.clock import monotonic_seconds
@@ -126,10 +125,10 @@ class Load:
 async def test_workers_join_and_die_under_load_and_nothing_is_lost_or_late(
     tmp_path: Path,
     own_kafka: KafkaServer,
-    cassandra_server: CassandraServer,
+    url: str,
     redis_server: RedisServer,
 ) -> None:
-    settings = environment(own_kafka, cassandra_server, redis_server)
+    settings = environment(own_kafka, url, redis_server)
     product = await start(tmp_path / "data", environment=settings, port=free_port())
     workers: list[StageWorker] = []
     try:

@@ -9,11 +9,9 @@ import aiohttp
 import pytest
 
 from ops.demo_product import Product, free_port, start
-from ops.stack.cassandra import CassandraServer
 from ops.stack.kafka import KafkaServer
 from ops.stack.redis import RedisServer
 from tests.integration.product_world import World, until
-from tests.real_engines import fresh_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -22,16 +20,14 @@ READY_SECONDS_MAX = 60.0
 TOLD_SECONDS_MAX = 90.0
 
 
-def environment(
-    kafka: KafkaServer, cassandra: CassandraServer, redis: RedisServer
-) -> dict[str, str]:
+def environment(kafka: KafkaServer, history: str, redis: RedisServer) -> dict[str, str]:
     """The engines of a product that nobody used before."""
     return {
         **os.environ,
         "KESHIKOMI_ALLOW_PRIVATE_ENDPOINTS": "true",
         "KESHIKOMI_BROKER": kafka.url,
         "KESHIKOMI_KAFKA_REPLICATION": "1",
-        "KESHIKOMI_HISTORY": f"cassandra://{cassandra.address}/{fresh_name('product')}",
+        "KESHIKOMI_HISTORY": history,
         "KESHIKOMI_CACHE": redis.url,
         "KESHIKOMI_WORKER_NAME": "test",
     }
@@ -40,12 +36,12 @@ def environment(
 async def test_what_is_paid_is_told_and_the_laws_hold(
     tmp_path: Path,
     kafka_server: KafkaServer,
-    cassandra_server: CassandraServer,
+    url: str,
     redis_server: RedisServer,
 ) -> None:
     product = await start(
         tmp_path / "data",
-        environment=environment(kafka_server, cassandra_server, redis_server),
+        environment=environment(kafka_server, url, redis_server),
         port=free_port(),
     )
     try:
