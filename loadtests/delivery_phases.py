@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.delivery_plan import Bench
+from loadtests.delivery_plan import Bench, Plan
 from loadtests.load import Load
 from loadtests.notifying import Notifying
 from loadtests.report import (
@@ -95,38 +95,48 @@ async def sustained(bench: Bench) -> dict[str, Measured]:
 
 async def hanging(bench: Bench) -> dict[str, Measured]:
     """Many endpoints, some of which never answer: what the others feel of it."""
-    found: dict[str, Measured] = {}
-    for share in bench.plan.hanging_shares:
-        async with bench.world(f"hanging-{share:g}") as made:
-            found[f"{share * 100:g} %"] = await _with_hanging(bench, made, share)
-    without = found["0 %"]["from_durable_ms"]["p99"]
-    for each in found.values():
-        each["p99_to_none_hanging"] = round(each["from_durable_ms"]["p99"] / without, 3)
+    plan, found = bench.plan, dict[str, Measured]()
+    for share in plan.hanging_shares:
+        dead = round(plan.endpoints * share)
+        name = f"{share * 100:g} %"
+        found[name] = await _healthy(bench, name, dead=dead, healthy=plan.endpoints - dead)
+        found[name] |= _beside("none_hanging", found[name], found["0 %"])
+        if dead:  # what the healthy ones are told is all that is told here, at the same times
+            alone = f"without the {name}"
+            found[alone] = await _healthy(bench, alone, dead=0, healthy=plan.endpoints - dead)
+            found[name] |= _beside("the_others_alone", found[name], found[alone])
     return found
 
 
-async def _with_hanging(bench: Bench, made: Notifying, share: float) -> Measured:
-    plan = bench.plan
-    number = round(plan.endpoints * share)
-    paths = [f"/hang/{n}" for n in range(number)]
-    paths += [f"/ok/{n}" for n in range(number, plan.endpoints)]
-    shops = await made.add_shops(paths, apart=2)
+def _beside(what: str, measured: Measured, other: Measured) -> Measured:
+    ratio = measured["from_durable_ms"]["p99"] / other["from_durable_ms"]["p99"]
+    return {f"p99_to_{what}": round(ratio, 3)}
+
+
+async def _healthy(bench: Bench, name: str, *, dead: int, healthy: int) -> Measured:
+    """What those feel that answer; each endpoint is told equally often."""
+    async with bench.world(f"hanging {name}") as made:
+        return await _with_hanging(bench.plan, made, dead=dead, healthy=healthy)
+
+
+async def _with_hanging(plan: Plan, made: Notifying, *, dead: int, healthy: int) -> Measured:
+    count = dead + healthy
+    rate = plan.hanging_rate * count / plan.endpoints
+    well = [f"/ok/{n}" for n in range(dead, count)]
+    shops = await made.add_shops([f"/hang/{n}" for n in range(dead)] + well, apart=2)
     # In turn for all, with those that hang spread among the others.
-    shops = [shops[n * _stride(plan.endpoints) % plan.endpoints] for n in range(plan.endpoints)]
-    healthy = [path for path in paths if path.startswith("/ok/")]
-    first = await made.load(shops * FIRST_ROUNDS, plan.hanging_rate)
-    load = await made.load(
-        _in_turn(shops, plan.hanging_rate * plan.hanging_seconds), first.offered.rate
-    )
+    shops = [shops[n * _stride(count) % count] for n in range(count)]
+    first = await made.load(shops * FIRST_ROUNDS, rate)
+    load = await made.load(_in_turn(shops, rate * plan.hanging_seconds), first.offered.rate)
     measured = figures(load)
     del measured["keeps_up"]  # what hangs is never told
     durable = load.offered.answered_ns
     first_durable = first.offered.answered_ns
     return measured | {
-        "from_durable_ms": spread(latencies_ms(load, healthy, since_ns=durable)),
-        "from_intended_ms": spread(latencies_ms(load, healthy)),
+        "from_durable_ms": spread(latencies_ms(load, well, since_ns=durable)),
+        "from_intended_ms": spread(latencies_ms(load, well)),
         "first_contact_p99_ms": round(
-            percentile(latencies_ms(first, healthy, since_ns=first_durable), 0.99), 2
+            percentile(latencies_ms(first, well, since_ns=first_durable), 0.99), 2
         ),
     }
 
