@@ -41,7 +41,7 @@ test: lint ## Everything that `check` does, every other test, and the coverage g
 	$(BIN)/pytest -o cache_dir=.pytest_cache/alone $(ALONE)
 	@cat .pytest_cache/shared/skipped.txt .pytest_cache/alone/skipped.txt
 
-faults: $(STAMP) ## The faults of `make test` at their full length, with figures: nine minutes
+faults: $(STAMP) ## The faults of `make test` at their full length, with figures: a quarter of an hour
 	FAULTS=full $(BIN)/pytest -s $(ALONE)
 
 lint: $(STAMP)
