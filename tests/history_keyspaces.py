@@ -22,7 +22,7 @@ from streams.topics import DAY_SECONDS
 from tests.real_engines import fresh_name
 
 SECONDS_MAX = 60.0
-TTL_SECONDS = read({}, {}).history_retention_days * DAY_SECONDS
+RETENTION_DAYS = read({}, {}).history_retention_days
 """As of a product that nobody set otherwise, so that one may have such a keyspace too."""
 PROTOCOL_VERSION = 5
 
@@ -50,7 +50,8 @@ class Keyspaces:
         if not self._free:
             keyspace = fresh_name("history")
             address = address_of(self.url(keyspace))
-            migrate(self._session, address, history_migrations(), ttl_seconds=TTL_SECONDS)
+            life = RETENTION_DAYS * DAY_SECONDS
+            migrate(self._session, address, history_migrations(), ttl_seconds=life)
             return keyspace
         keyspace = self._free.pop()
         written = self._writes(keyspace)

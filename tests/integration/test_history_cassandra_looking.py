@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from connectors.history.cassandra.lives import FOR_EVER
 from connectors.history.cassandra.migrating import SCHEMA_VERSION
 from connectors.history.opening import look_at, make_at
 from ops.check import check
@@ -18,7 +17,7 @@ from ops.settings import Settings
 from ops.stack.server import free_port
 from streams.domain.errors import Conflict, CorruptState, Unavailable
 from tests.history_engines import an_open_history
-from tests.history_keyspaces import Keyspaces, an_empty_keyspace
+from tests.history_keyspaces import RETENTION_DAYS, Keyspaces, an_empty_keyspace
 from tests.real_engines import fresh_name
 
 pytestmark = pytest.mark.integration
@@ -36,7 +35,7 @@ def made(pool: Keyspaces) -> str:
 
 
 def look(url: str) -> str:
-    return look_at(url, history_migrations(), retention_days=FOR_EVER)
+    return look_at(url, history_migrations(), retention_days=RETENTION_DAYS)
 
 
 def setup(url: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> int:
