@@ -8,9 +8,9 @@ SHELL := /bin/sh
 # Another interpreter: make PYTHON=/path/to/python3.12
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests run in so many processes, each with servers of its own, a file in one of them; those that put
-# the machine under load run alone, one after the other.
-JOBS ?= 2
+# Tests run in so many processes, one more than cores since many wait; a file runs in one of them, and
+# so do all that share a server (tests/conftest.py). Those that put the machine under load run alone.
+JOBS ?= 3
 ALONE := tests/faults tests/integration/test_kafka_moves.py
 STAMP := .venv/.set-up
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
@@ -31,11 +31,11 @@ stack: $(STAMP) ## Run real Kafka, Cassandra and Redis here, without docker; NOD
 	@exec $(BIN)/python -m ops.stack --nodes $(or $(NODES),1)
 
 check: lint ## Format, lint, types, layers, house rules and unit tests: under a minute
-	$(BIN)/pytest -n $(JOBS) tests/architecture tests/unit
+	$(BIN)/pytest -n $(JOBS) --dist load tests/architecture tests/unit
 
 test: lint ## Everything that `check` does, every other test, and the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report= \
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --cov --cov-report= \
 		-o cache_dir=.pytest_cache/shared $(ALONE:%=--ignore=%)
 	$(BIN)/coverage report --fail-under=100
 	$(BIN)/pytest -o cache_dir=.pytest_cache/alone $(ALONE)

@@ -99,11 +99,11 @@ async def hanging(bench: Bench) -> dict[str, Measured]:
     for share in plan.hanging_shares:
         dead = round(plan.endpoints * share)
         name = f"{share * 100:g} %"
-        found[name] = await _healthy(bench, name, dead=dead, healthy=plan.endpoints - dead)
+        found[name] = await _healthy(bench, dead=dead, healthy=plan.endpoints - dead)
         found[name] |= _beside("none_hanging", found[name], found["0 %"])
         if dead:  # what the healthy ones are told is all that is told here, at the same times
             alone = f"without the {name}"
-            found[alone] = await _healthy(bench, alone, dead=0, healthy=plan.endpoints - dead)
+            found[alone] = await _healthy(bench, dead=0, healthy=plan.endpoints - dead)
             found[name] |= _beside("the_others_alone", found[name], found[alone])
     return found
 
@@ -113,9 +113,9 @@ def _beside(what: str, measured: Measured, other: Measured) -> Measured:
     return {f"p99_to_{what}": round(ratio, 3)}
 
 
-async def _healthy(bench: Bench, name: str, *, dead: int, healthy: int) -> Measured:
+async def _healthy(bench: Bench, *, dead: int, healthy: int) -> Measured:
     """What those feel that answer; each endpoint is told equally often."""
-    async with bench.world(f"hanging {name}") as made:
+    async with bench.world(f"hanging-{dead}-beside-{healthy}") as made:
         return await _with_hanging(bench.plan, made, dead=dead, healthy=healthy)
 
 

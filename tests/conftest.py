@@ -20,6 +20,14 @@ settings.register_profile("thorough", max_examples=5_000, deadline=None, print_b
 settings.load_profile("ci")
 
 UNIT_TESTS = Path(__file__).parent / "unit"
+"""Only these count as covering code: they are quick, and assert what it does. Tracing costs the
+others as much again as they do, and what they run by the way proves little."""
+SHARED = {
+    "kafka": frozenset({"kafka_server", "kafka_cluster", "kafka", "kafka of three"}),
+    "cassandra": frozenset({"cassandra_server", "pool", "url", "another", "cassandra"}),
+}
+"""Servers that cost most of a core to start, by what tells a test that uses one: a fixture, or the
+name of an engine. All their files run in one process, each other file in any."""
 EVENTUALLY_SECONDS = 30.0
 EVENTUALLY_PAUSE_SECONDS = 0.01
 
@@ -51,13 +59,19 @@ def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Only the unit tests count as covering code: they are quick, and assert what it does.
-
-    Tracing costs the others as much again as they do, and what they run by the way proves little.
-    """
+    """Say what is covered by which tests, and which of them run in one process."""
     for item in items:
         if UNIT_TESTS not in item.path.parents:
             item.add_marker("no_cover")
+    servers = {item.path: server for item in items for server in SHARED if _uses(item, server)}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(servers.get(item.path, item.path.stem)))
+
+
+def _uses(item: pytest.Item, server: str) -> bool:
+    parameters = getattr(item, "callspec", None)
+    named = {*getattr(item, "fixturenames", ()), *(parameters.id.split("-") if parameters else ())}
+    return not SHARED[server].isdisjoint(named)
 
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
