@@ -9,7 +9,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests run in so many processes, one more than cores since many wait; a file runs in one of them, and
-# so do all that share a server (tests/conftest.py). Those that put the machine under load run alone.
+# so do all that share a server (tests/sharing.py). Those that put the machine under load run alone.
 JOBS ?= 3
 ALONE := tests/faults tests/integration/test_kafka_moves.py
 STAMP := .venv/.set-up
@@ -35,7 +35,7 @@ check: lint ## Format, lint, types, layers, house rules and unit tests: under a 
 
 test: lint ## Everything that `check` does, every other test, and the coverage gate
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --cov --cov-report= \
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report= \
 		-o cache_dir=.pytest_cache/shared $(ALONE:%=--ignore=%)
 	$(BIN)/coverage report --fail-under=100
 	$(BIN)/pytest -o cache_dir=.pytest_cache/alone $(ALONE)

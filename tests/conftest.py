@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 # kafka_server, cassandra_server, redis_server and more; a Kafka that lets in only whom it knows
-pytest_plugins = ["tests.real_engines", "tests.kafka_guarded"]
+pytest_plugins = ["tests.real_engines", "tests.kafka_guarded", "tests.sharing"]
 
 # The same examples everywhere, so a red run is red for everyone; look further with
 # `pytest --hypothesis-profile=thorough`.
@@ -20,14 +20,6 @@ settings.register_profile("thorough", max_examples=5_000, deadline=None, print_b
 settings.load_profile("ci")
 
 UNIT_TESTS = Path(__file__).parent / "unit"
-"""Only these count as covering code: they are quick, and assert what it does. Tracing costs the
-others as much again as they do, and what they run by the way proves little."""
-SHARED = {
-    "kafka": frozenset({"kafka_server", "kafka_cluster", "kafka", "kafka of three"}),
-    "cassandra": frozenset({"cassandra_server", "pool", "url", "another", "cassandra"}),
-}
-"""Servers that cost most of a core to start, by what tells a test that uses one: a fixture, or the
-name of an engine. All their files run in one process, each other file in any."""
 EVENTUALLY_SECONDS = 30.0
 EVENTUALLY_PAUSE_SECONDS = 0.01
 
@@ -59,19 +51,13 @@ def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what is covered by which tests, and which of them run in one process."""
+    """Only the unit tests count as covering code: they are quick, and assert what it does.
+
+    Tracing costs the others as much again as they do, and what they run by the way proves little.
+    """
     for item in items:
         if UNIT_TESTS not in item.path.parents:
             item.add_marker("no_cover")
-    servers = {item.path: server for item in items for server in SHARED if _uses(item, server)}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(servers.get(item.path, item.path.stem)))
-
-
-def _uses(item: pytest.Item, server: str) -> bool:
-    parameters = getattr(item, "callspec", None)
-    named = {*getattr(item, "fixturenames", ()), *(parameters.id.split("-") if parameters else ())}
-    return not SHARED[server].isdisjoint(named)
 
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
