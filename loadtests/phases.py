@@ -54,12 +54,12 @@ class Plan:
 
 QUICK = Plan(
     latency_rates=(50, 200),
-    latency_seconds=3,
+    latency_seconds=2,
     sustained_rate=400,
-    sustained_seconds=6,
-    search_seconds=3,
+    sustained_seconds=4,
+    search_seconds=2,
     isolation_rate=100,
-    isolation_seconds=4,
+    isolation_seconds=2,
     isolation_rounds=1,
     registered=300,
     restart_invoices=500,

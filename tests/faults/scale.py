@@ -30,17 +30,17 @@ class Scale:
 
 
 SHORT = Scale(
-    kills=5,
+    kills=4,
     api_kills=2,
-    killing_seconds=30,  # a worker lives for two seconds and needs some two to come back
+    killing_seconds=25,  # a worker lives for two seconds and needs some two to come back
     life_seconds_max=4,
     broker_down=10,
-    broker_frozen=10,  # longer than a worker's session and than every time-out of the API
+    broker_frozen=8,  # longer than a worker's session and than every time-out of the API
     sides_down=6,  # longer than every time-out of the API
     one_of_three_down=6,
-    coming_back=15,
-    after=4,
-    load_seconds=77,
+    coming_back=12,
+    after=3,
+    load_seconds=67,
 )
 AS_IN_THE_DOCS = Scale(
     kills=20,
