@@ -103,19 +103,31 @@ class Directory:
 
     # -- writing
 
-    async def set(self, *messages: DirectoryMessage, and_also: Sequence[Record] = ()) -> None:
-        """Write rows, together with records for other topics, and wait until they are seen."""
-        await self._write([_record(_id_of(row), encode(row)) for row in messages], and_also)
+    async def set(self, *messages: DirectoryMessage, and_then: Sequence[Record] = ()) -> None:
+        """Write rows, wait until they are seen, and then write records for other topics.
+
+        Raises `Unavailable` when either could not be written. What is seen and was not told can be
+        written again by whoever sees it.
+        """
+        await self._write([_record(_id_of(row), encode(row)) for row in messages])
+        if and_then:
+            await self._appender.append(and_then)
 
     async def remove(
-        self, row_id: AccountId | EndpointId | str, *, and_also: Sequence[Record] = ()
+        self, row_id: AccountId | EndpointId | str, *, but_first: Sequence[Record] = ()
     ) -> None:
-        """Remove a row, together with records for other topics, and wait until it is gone."""
-        await self._write([_record(row_id, b"")], and_also)
+        """Remove a row and wait until it is gone, once records for other topics are written.
 
-    async def _write(self, records: Sequence[Record], others: Sequence[Record]) -> None:
-        places = await self._appender.append([*records, *others])
-        await self._read_to(max(place.offset for place in places[: len(records)]) + 1)
+        Raises `Unavailable` when either could not be written: the row is still there then, so it
+        can be removed again.
+        """
+        if but_first:
+            await self._appender.append(but_first)
+        await self._write([_record(row_id, b"")])
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        places = await self._appender.append(records)
+        await self._read_to(max(place.offset for place in places) + 1)
 
     # -- following
 

@@ -122,7 +122,7 @@ async def delete_endpoint(call: Call[None, Nothing]) -> Answer:
             at=call.services.ports.clock(),
         )
         told = _told(call, removed)
-        await call.services.directory.remove(known.endpoint_id, and_also=(told,))
+        await call.services.directory.remove(known.endpoint_id, but_first=(told,))
     return Answer(status=204)
 
 
@@ -201,7 +201,7 @@ def _secret(
 async def _write(call: Call[object, object], endpoint: Endpoint) -> None:
     # The agent that fans out must know of the endpoint in the order of the merchant's events.
     row = EndpointSet(endpoint=endpoint)
-    await call.services.directory.set(row, and_also=(_told(call, row),))
+    await call.services.directory.set(row, and_then=(_told(call, row),))
 
 
 def _told(call: Call[object, object], message: EndpointSet | EndpointRemoved) -> Record:

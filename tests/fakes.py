@@ -41,14 +41,15 @@ class ManualSeconds:
 
 @dataclass
 class FailingAppender:
-    """A log that can be switched off."""
+    """A log that can be switched off, all of it or some topics."""
 
     inner: Appender
     is_down: bool = False
+    down: frozenset[str] = frozenset()
     appended: list[Record] = field(default_factory=list)
 
     async def append(self, records: Sequence[Record]) -> Sequence[Place]:
-        if self.is_down:
+        if self.is_down or any(record.topic in self.down for record in records):
             raise Unavailable("the disk is full")
         self.appended += records
         return await self.inner.append(records)

@@ -103,7 +103,7 @@ class Producer(driver.Producer):
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in records]
         pairs = zip(records, futures, strict=True)
-        self.enqueue([outgoing_of(record, future.set_result) for record, future in pairs])
+        self.enqueue([outgoing_of(record, partial(_tell, future)) for record, future in pairs])
         return [place_of(metadata) for metadata in await asyncio.gather(*futures)]
 
     async def flush(self) -> None:
@@ -202,6 +202,12 @@ class Producer(driver.Producer):
     def _fail(self, error: BaseException) -> None:
         logger.critical("Kafka did not take a record: %r", error)
         self._stop_process(error)
+
+
+def _tell(waiting: asyncio.Future[RecordMetadata], metadata: RecordMetadata) -> None:
+    """Whoever waited may have been cancelled, at the end of the process."""
+    if not waiting.done():
+        waiting.set_result(metadata)
 
 
 def _headers(given: HeadersArg | None) -> tuple[tuple[str, bytes], ...]:

@@ -45,9 +45,7 @@ async def test_an_endpoint_is_made_with_a_secret_that_is_shown_once_and_sealed(
     assert base64.b64encode(opened).decode() == secret.removeprefix("whsec_")
 
 
-async def test_the_directory_and_the_fan_out_learn_of_an_endpoint_in_one_append(
-    tmp_path: Path,
-) -> None:
+async def test_the_directory_learns_of_an_endpoint_and_then_the_fan_out(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         await made(shop)
         directory, told = shop.world.appender.appended[-2:]
@@ -73,13 +71,47 @@ async def test_a_removed_endpoint_is_gone_and_the_fan_out_is_told(tmp_path: Path
     async with a_shop(tmp_path) as shop:
         path = f"/v1/endpoints/{(await made(shop))['id']}"
         gone = await shop.api.call("DELETE", path)
-        told = decode_notification_message(shop.world.appender.appended[-1].value)
+        told, directory = shop.world.appender.appended[-2:]
 
         assert gone.status == 204
-        assert isinstance(told, EndpointRemoved)
+        assert directory.topic == "directory"
+        assert isinstance(decode_notification_message(told.value), EndpointRemoved)
         assert (await shop.api.get(path)).status == 404
         assert (await shop.api.call("DELETE", path)).status == 404
         assert (await shop.get("/v1/endpoints"))["data"] == []
+
+
+@pytest.mark.parametrize("topic", ["directory", "notifications"])
+async def test_an_endpoint_that_could_be_removed_in_part_only_can_be_removed_again(
+    tmp_path: Path, topic: str
+) -> None:
+    async with a_shop(tmp_path) as shop:
+        path = f"/v1/endpoints/{(await made(shop))['id']}"
+        shop.world.appender.down = frozenset({topic})
+        assert (await shop.api.call("DELETE", path)).status == 503
+        shop.world.appender.down = frozenset()
+
+        assert (await shop.api.call("DELETE", path)).status == 204
+        told = shop.world.appender.appended[-2]
+
+    assert isinstance(decode_notification_message(told.value), EndpointRemoved)
+
+
+async def test_an_endpoint_that_was_not_told_to_the_fan_out_is_listed_and_told_by_a_change(
+    tmp_path: Path,
+) -> None:
+    async with a_shop(tmp_path) as shop:
+        shop.world.appender.down = frozenset({"notifications"})
+        assert (await shop.api.post("/v1/endpoints", {"url": URL})).status == 503
+        shop.world.appender.down = frozenset()
+
+        (listed,) = (await shop.get("/v1/endpoints"))["data"]
+        changed = await shop.api.call("PATCH", f"/v1/endpoints/{listed['id']}", json={})
+        told = decode_notification_message(shop.world.appender.appended[-1].value)
+
+    assert changed.status == 200
+    assert isinstance(told, EndpointSet)
+    assert told.endpoint.endpoint_id == listed["id"]
 
 
 async def test_endpoints_are_listed_by_pages_oldest_first(tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from connectors.history.cassandra.address import address_of
-from connectors.history.cassandra.lives import WITH_RETENTION
 from connectors.history.cassandra.migrating import SCHEMA_VERSION
 from connectors.history.opening import make_at, open_history
 from ops.cql.files import history_migrations
@@ -115,19 +113,6 @@ def lives(pool: Keyspaces, keyspace: str) -> set[int]:
         keyspace,
     )
     return {seconds for (seconds,) in rows if seconds}
-
-
-async def test_what_goes_by_its_age_goes_as_whole_files(url: str, pool: Keyspaces) -> None:
-    rows = pool.execute(
-        "SELECT table_name, default_time_to_live, compaction FROM system_schema.tables"
-        " WHERE keyspace_name = %s",
-        address_of(url).keyspace,
-    )
-    by_age = {
-        table for table, _, how in rows if how["class"].endswith("TimeWindowCompactionStrategy")
-    }
-
-    assert by_age == set(WITH_RETENTION)
 
 
 async def test_whoever_migrates_is_waited_for(

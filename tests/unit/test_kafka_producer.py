@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import faust
@@ -44,14 +45,40 @@ def say(producer: Producer) -> None:
     producer.enqueue([outgoing_of(Record(topic="t", key=b"k", value=b"v"))])
 
 
-async def test_a_flush_ends_while_more_and_more_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+async def broker() -> Broker:
+    return Broker()
+
+
+@pytest.fixture
+async def producer(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Producer]:
+    """One that sends to that broker."""
     register()
     app = faust.App("flushed", broker=f"{DRIVER_SCHEME}://127.0.0.1:1")
-    producer, broker = Producer(app.transport), Broker()
+    producer = Producer(app.transport)
     monkeypatch.setattr(producer, "_producer", broker)
     monkeypatch.setattr(producer, "gather_seconds", 0)
     monkeypatch.setattr(producer, "_ensure_producer", lambda: broker)
     sending = asyncio.create_task(producer._send_all())  # noqa: SLF001  # no broker to start on
+    yield producer
+    sending.cancel()
+
+
+async def test_a_flush_ends_though_whoever_appended_was_cancelled(
+    producer: Producer, broker: Broker
+) -> None:
+    appending = asyncio.create_task(producer.append([Record(topic="t", key=b"k", value=b"v")]))
+    await turns()
+    appending.cancel()
+    await turns()
+    broker.acknowledge(0)
+
+    await asyncio.wait_for(producer.flush(), 1)
+
+    assert appending.cancelled()
+
+
+async def test_a_flush_ends_while_more_and_more_is_said(producer: Producer, broker: Broker) -> None:
     for _ in range(3):
         say(producer)
     flushing = asyncio.create_task(producer.flush())
@@ -68,4 +95,3 @@ async def test_a_flush_ends_while_more_and_more_is_said(monkeypatch: pytest.Monk
     await asyncio.wait_for(flushing, 1)
 
     assert len(broker.taken) == 7
-    sending.cancel()

@@ -17,7 +17,7 @@ from connectors.history.cassandra.replicating import replication_of
 from connectors.history.migration import Migration
 from streams.domain.errors import CorruptState, Unavailable
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 5
 SCHEMA_SECONDS_MAX = 60.0
 LOCK_SECONDS_MAX = 120
 PAUSE_SECONDS = 0.25
