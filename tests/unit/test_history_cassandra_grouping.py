@@ -14,6 +14,7 @@ from connectors.history.cassandra.grouping import (
     SMALL,
     SMALL_TOGETHER_MAX,
     TOGETHER_MAX,
+    TOGETHER_SIZE_MAX,
     by_partition,
 )
 from connectors.history.cassandra.session import Request
@@ -65,6 +66,18 @@ def test_no_request_grows_without_end() -> None:
     writes = [an_insert("events", "mch_1", 7, number) for number in range(TOGETHER_MAX + 1)]
 
     assert [len(group) for group in by_partition(writes)] == [TOGETHER_MAX, 1]
+
+
+def test_no_request_carries_more_than_its_bytes_but_for_one_row_that_does() -> None:
+    quarter = TOGETHER_SIZE_MAX // 4
+    sizes = [quarter - 100] * 6 + [TOGETHER_SIZE_MAX * 3, 1]
+    writes = [an_insert("events", "mch_1", 7, "a" * size) for size in sizes[:3]]
+    writes += [an_insert("events", "mch_1", 7, b"a" * size) for size in sizes[3:]]
+
+    groups = by_partition(writes)
+
+    assert [len(group) for group in groups] == [4, 2, 1, 1]
+    assert [write for group in groups for write in group] == writes
 
 
 class Library:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from connectors.history.cassandra.session import Request
 
 TOGETHER_MAX = 64
-"""Statements for one partition in one request; so many notifications are some 200 KB."""
+"""Statements for one partition in one request; so many notifications are some 200 KB, seldom more."""
+TOGETHER_SIZE_MAX = 1_000_000
+"""Characters and bytes of values in one request, unless a single row has more and goes alone.
+
+A character takes up to four bytes. Cassandra refuses a request, or a mutation, of 16 MiB.
+"""
 SMALL_TOGETHER_MAX = 10
 """Small rows of different partitions in one request; Cassandra warns of more."""
 
@@ -42,16 +47,25 @@ def by_partition(writes: Iterable[Request]) -> list[list[Request]]:
     """
     groups: list[list[Request]] = []
     open_groups: dict[tuple[object, ...], list[Request]] = {}
+    sizes: dict[tuple[object, ...], int] = {}
     for cql, values in writes:
         table = _table(cql)
         is_small = table in SMALL
         key = (table,) if is_small else tuple(values[: KEY_COLUMNS.get(table, 1)])
+        count_max = SMALL_TOGETHER_MAX if is_small else TOGETHER_MAX
+        size = _size(values)
         group = open_groups.get(key)
-        if group is None or len(group) == (SMALL_TOGETHER_MAX if is_small else TOGETHER_MAX):
-            group = open_groups[key] = []
+        if group is None or len(group) == count_max or sizes[key] + size > TOGETHER_SIZE_MAX:
+            group, sizes[key] = [], 0
+            open_groups[key] = group
             groups.append(group)
         group.append((cql, values))
+        sizes[key] += size
     return groups
+
+
+def _size(values: Sequence[object]) -> int:
+    return sum(len(value) for value in values if isinstance(value, str | bytes))
 
 
 @cache
