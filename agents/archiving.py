@@ -25,6 +25,9 @@ from streams.ports import Archived, History
 from streams.replays import ReplayEnded, ReplayRequested
 
 BATCH_RECORDS_MAX = 500
+BATCH_BYTES_MAX = 32 * 1024 * 1024
+"""Of what waits behind the first record; the one that fills it goes with it, too. Decoded, and on
+its way to history, it is several times as much."""
 BATCH_WAIT_SECONDS = 0.05
 
 Observe = Callable[[Sequence[Archived]], None]
@@ -55,7 +58,8 @@ def archiving(
             try:
                 if taking.waiting < BATCH_RECORDS_MAX:
                     await asyncio.sleep(BATCH_WAIT_SECONDS)
-                events = [first, *taking.some(BATCH_RECORDS_MAX - 1)]
+                more = taking.some(BATCH_RECORDS_MAX - 1, bytes_max=BATCH_BYTES_MAX)
+                events = [first, *more]
                 batch = [archived_of(event) for event in events]
                 await until_available(partial(history.store, batch), on_outage)
                 publish({subject for each in batch for subject in subjects_of(each)})

@@ -43,9 +43,14 @@ class Taking:
         """How many wait; of some of them partitions may have moved."""
         return int(self._queue.qsize())
 
-    def some(self, limit: int) -> Iterator[EventT[bytes]]:
-        """Up to so many of those that wait."""
-        return islice(iter(self.next, None), limit)
+    def some(self, limit: int, *, bytes_max: int) -> Iterator[EventT[bytes]]:
+        """Up to so many of those that wait; the one with which they have so many bytes is last."""
+        size = 0
+        for event in islice(iter(self.next, None), limit):
+            yield event
+            size += len(event.message.value or b"")
+            if size >= bytes_max:
+                return
 
     def give_back(self, first: EventT[bytes]) -> None:
         """The event of Faust's own iteration is the current one again: it acknowledges that one."""

@@ -83,6 +83,18 @@ async def test_a_batch_has_its_limit() -> None:
     assert [len(batch) for batch in archive.batches] == [BATCH_RECORDS_MAX, 2]
 
 
+async def test_a_batch_ends_with_the_record_that_fills_its_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "BATCH_BYTES_MAX", 2 * len(REPEATED) + 1)
+    archive = Archive(FakeStream(messages(2), messages(4, first=2)))
+
+    await archive.run()
+
+    assert archive.batches == [[0, 2, 3, 4], [1, 5]]
+    assert all(event.is_acked for event in archive.stream.events)
+
+
 async def test_history_that_is_away_is_waited_for() -> None:
     archive = Archive(FakeStream(messages(1)), fault=Unavailable("away"))
 

@@ -9,7 +9,7 @@ from functools import cache
 from connectors.history.cassandra.session import Request
 
 TOGETHER_MAX = 64
-"""Statements for one partition in one request; so many notifications are some 200 KB, seldom more."""
+"""Statements for one partition in one request; most notifications are some 3 KB."""
 TOGETHER_SIZE_MAX = 1_000_000
 """Characters and bytes of values in one request, unless a single row has more and goes alone.
 
