@@ -30,12 +30,10 @@ from connectors.history.cassandra.connecting import (
     nodes_of,
     unavailable,
 )
+from connectors.history.cassandra.slots import IN_FLIGHT_MAX, Slots
 from streams.clock import monotonic_seconds
 from streams.domain.errors import KeshikomiError, Unavailable
 
-IN_FLIGHT_MAX = 64
-"""More in flight makes each wait longer and all of them no faster."""
-WAITING_MAX = 10_000
 SEEK_SECONDS = 5.0
 """While no node answers, so often at most is looked up anew where they are."""
 
@@ -61,8 +59,7 @@ class Session:
         """Take the address and what is to be done with a new session, in a thread, at first."""
         self._address = address
         self._prepare_session = prepare
-        self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
-        self._waiting = 0
+        self._slots = Slots()
         self._connecting: asyncio.Task[Any] | None = None
         self._live: Any = None
         self._cluster: Any = None
@@ -176,19 +173,13 @@ class Session:
 
     async def _promise(self) -> asyncio.Future[Rows]:
         """A future for an answer; from now until it is there a slot is taken."""
-        if self._waiting >= WAITING_MAX:
-            raise Unavailable(f"history: {WAITING_MAX} requests wait already")
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
+        await self._slots.take()
         future: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
         future.add_done_callback(self._give_slot)
         return future
 
     def _give_slot(self, future: asyncio.Future[Rows]) -> None:
-        self._slots.release()
+        self._slots.give()
         # It may be that its caller has gone: then nobody else looks.
         if not future.cancelled() and nobody_answers(future.exception()):
             self._seek()
