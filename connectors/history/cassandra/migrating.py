@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cassandra import WriteTimeout  # type: ignore[import-untyped]  # the driver has no type hints
-from cassandra.query import ValueSequence  # type: ignore[import-untyped]  # as above
+from cassandra.query import ValueSequence  # type: ignore[import-untyped]  # no type hints
 
 from connectors.history.cassandra.address import Address
 from connectors.history.cassandra.lives import WITH_RETENTION, lives_of, longest
 from connectors.history.cassandra.replicating import replication_of
+from connectors.history.cassandra.turn import Turn
 from connectors.history.migration import Migration
 from streams.domain.errors import CorruptState, Unavailable
 
 SCHEMA_VERSION = 5
 SCHEMA_SECONDS_MAX = 60.0
-LOCK_SECONDS_MAX = 120
 PAUSE_SECONDS = 0.25
 TRIES_MAX = 600
+
+_APPLIED = "INSERT INTO migrations (version, name, digest) VALUES (%s, %s, %s)"
 
 
 def migrate(
@@ -38,19 +38,25 @@ def migrate(
     new one beside them takes over, unless it is meant `exactly`: another machine may have other
     settings, and what its rows would lose by a shorter life is gone.
 
-    Raises `CorruptState` when a newer version, or another file of the same number, was applied.
+    Raises `CorruptState` when a newer version, or another file of the same number, was applied,
+    and `Unavailable` when another process is at it for long, or took the turn that was ours.
     """
     _make_keyspace(session, address)
+    turn = Turn(session)
     for _ in range(TRIES_MAX):
         if is_up_to_date(session, migrations):
             lives = lives_of(session, address)
             if not exactly or lives == {ttl_seconds}:
                 return lives
-        if _lock(session):
+        if turn.take():
             try:
-                _bring_up_to_date(session, address, migrations, ttl_seconds, exactly=exactly)
+                for statement, values in _missing(
+                    session, address, migrations, ttl_seconds, exactly=exactly
+                ):
+                    turn.keep()
+                    session.execute(statement, values, timeout=SCHEMA_SECONDS_MAX)
             finally:
-                _unlock(session)
+                turn.give_back()
         else:
             time.sleep(PAUSE_SECONDS)
     raise Unavailable("history: another process is still migrating")
@@ -71,22 +77,25 @@ def _make_keyspace(session: Any, address: Address) -> None:
         )
 
 
-def _bring_up_to_date(
+def _missing(
     session: Any,
     address: Address,
     migrations: Sequence[Migration],
     ttl_seconds: int,
     *,
     exactly: bool,
-) -> None:
+) -> Iterator[tuple[str, Sequence[object] | None]]:
+    """The statements that bring a keyspace up to date, each to be run before the next is asked."""
     applied, lives = _applied(session), lives_of(session, address)
     life = ttl_seconds if exactly or not lives else longest(lives)
     for migration in migrations:
         if migration.version not in applied:
-            _apply(session, migration, life)
+            for statement in migration.statements(ttl_seconds=life):
+                yield statement, None
+            yield _APPLIED, (migration.version, migration.name, _digest(migration))
     alters = exactly and lives_of(session, address) != {ttl_seconds}
     for table in WITH_RETENTION if alters else ():
-        _change(session, f"ALTER TABLE {table} WITH default_time_to_live = {ttl_seconds}")
+        yield f"ALTER TABLE {table} WITH default_time_to_live = {ttl_seconds}", None
 
 
 def check_version(session: Any, address: Address) -> None:
@@ -135,34 +144,9 @@ def _applied(session: Any) -> dict[int, str]:
     return dict(rows)
 
 
-def _apply(session: Any, migration: Migration, ttl_seconds: int) -> None:
-    for statement in migration.statements(ttl_seconds=ttl_seconds):
-        _change(session, statement)
-    session.execute(
-        "INSERT INTO migrations (version, name, digest) VALUES (%s, %s, %s)",
-        [migration.version, migration.name, _digest(migration)],
-    )
-
-
 def _digest(migration: Migration) -> str:
     return hashlib.sha256(migration.cql.encode()).hexdigest()
 
 
 def _change(session: Any, statement: str) -> None:
     session.execute(statement, timeout=SCHEMA_SECONDS_MAX)
-
-
-def _lock(session: Any) -> bool:
-    """Be the one who migrates; the lock of a process that died goes by itself."""
-    if session.execute("SELECT version FROM migrations WHERE version = 0").one() is not None:
-        return False
-    statement = "INSERT INTO migrations (version) VALUES (0) IF NOT EXISTS USING TTL %s"
-    try:
-        return bool(session.execute(statement, [LOCK_SECONDS_MAX]).one()[0])
-    except WriteTimeout:  # too many tried at once; if it is ours it goes by itself
-        return False
-
-
-def _unlock(session: Any) -> None:
-    with suppress(WriteTimeout):
-        session.execute("DELETE FROM migrations WHERE version = 0 IF EXISTS")
