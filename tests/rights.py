@@ -1,8 +1,9 @@
-"""The rights that docs/operate.md says are enough, given to users of Kafka and Cassandra."""
+"""The rights that docs/operate.md says are enough, given to users of each engine."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiokafka.protocol.admin import CreateAclsRequest  # type: ignore[import-unt
 
 PAGE = Path(__file__).parents[1] / "docs" / "operate.md"
 ROW = re.compile(r"^\| (Kafka, topics|Kafka, groups|Cassandra) \|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
+REDIS = re.compile(r"^ +redis-cli (ACL SETUSER keshikomi (?:.*\\\n)*.*)$", re.MULTILINE)
 TOPICS, GROUPS, CASSANDRA = "Kafka, topics", "Kafka, groups", "Cassandra"
 
 RESOURCES = {TOPICS: 2, GROUPS: 3}
@@ -82,3 +84,11 @@ def grants(keyspace: str, *, setup: str, running: str) -> Iterator[tuple[str, st
                 for user, each in ((setup, right.setup), (running, right.running)):
                     for permission in each:
                         yield user, f"GRANT {permission} ON {on} TO {user}"
+
+
+def acl_words(password: str) -> Sequence[str]:
+    """The same for Redis: the words of the command that makes the user."""
+    (line,) = REDIS.findall(PAGE.read_text("utf-8"))
+    words = shlex.split(line.replace("\\\n", ""))
+    words[words.index(">...")] = f">{password}"
+    return words
