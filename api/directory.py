@@ -126,8 +126,11 @@ class Directory:
         await self._write([_record(row_id, b"")])
 
     async def _write(self, records: Sequence[Record]) -> None:
-        places = await self._appender.append(records)
-        await self._read_to(max(place.offset for place in places) + 1)
+        known = self._position
+        ours = [place.offset for place in await self._appender.append(records)]
+        if min(ours) < known:
+            await self._read_anew()
+        await self._read_to(max(ours) + 1)
 
     # -- following
 
@@ -143,7 +146,11 @@ class Directory:
         if before is not None:
             await asyncio.wait([before])
         self._asked, self._next = self._next, None
-        await self._read_to(await self._tail.end(DIRECTORY.name, PARTITION))
+        known = self._position
+        end = await self._tail.end(DIRECTORY.name, PARTITION)
+        if end < known:
+            await self._read_anew()
+        await self._read_to(end)
 
     async def start(self) -> None:
         """Read all of the topic and follow it from now on."""
@@ -170,6 +177,23 @@ class Directory:
             except Unavailable as error:
                 logger.warning("the directory cannot be read: %s", error)
             await asyncio.sleep(FOLLOW_PAUSE_SECONDS)
+
+    async def _read_anew(self) -> None:
+        """Take what the log has, where it has less than was read: it lost its end.
+
+        What comes next would stand where this process has been, and be passed over.
+        """
+        async with self._reading:
+            logger.critical(
+                "the log has lost the end of %s, up to which it was read here: what was changed "
+                'last is undone, and all that is left is read again (docs/operate.md, "What a '
+                'power cut takes")',
+                DIRECTORY.name,
+            )
+            anew = Directory(appender=self._appender, tail=self._tail)
+            await anew._catch_up(None)
+            self._rows, self._keys, self._of_merchant = anew._rows, anew._keys, anew._of_merchant
+            self._position = anew._position
 
     async def _read_to(self, offset: int) -> None:
         if self._position >= offset:

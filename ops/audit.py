@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,6 +55,25 @@ class Report:
 def lag_by_stage(log: LogPositions, partitions: Mapping[str, int]) -> dict[str, int]:
     """How many records each stage has yet to take, from topics and their partitions."""
     lag = dict.fromkeys(STAGES, 0)
+    for stage, _, _, taken, end in _readers(log, partitions):
+        lag[stage] += max(end - taken, 0)
+    return lag
+
+
+def cut_off(log: LogPositions, partitions: Mapping[str, int]) -> list[str]:
+    """Where a stage has read further than the log goes, in sentences; lag would say nothing."""
+    return [
+        f"{stage} has read partition {partition} of {topic} up to offset {taken}, and it ends at "
+        f"{end}: the log has lost its end"
+        for stage, topic, partition, taken, end in _readers(log, partitions)
+        if taken > end
+    ]
+
+
+def _readers(
+    log: LogPositions, partitions: Mapping[str, int]
+) -> Iterator[tuple[str, str, int, int, int]]:
+    """Stage, topic, partition, how far it was taken, and its end, which is asked for last."""
     groups = group_of_topic()
     for topic in TOPICS:
         if topic.stage is None:
@@ -63,8 +82,7 @@ def lag_by_stage(log: LogPositions, partitions: Mapping[str, int]) -> dict[str, 
             taken = log.committed(groups[topic.name], topic.name, partition)
             if taken is None:
                 taken = log.earliest(topic.name, partition)
-            lag[topic.stage] += max(log.end(topic.name, partition) - taken, 0)
-    return lag
+            yield topic.stage, topic.name, partition, taken, log.end(topic.name, partition)
 
 
 async def audit(
@@ -92,6 +110,7 @@ async def audit(
         looks += 1
         if still or looks == LOOKS_MAX:
             report = judge(counts, lag, still=still, strangeness=strangeness)
+            report = report.also(_whole(cut_off(log, partitions)))
             if since is None:
                 return report
             remark = f"what was last changed before {since:%Y-%m-%dT%H:%M:%SZ} is not looked at"
@@ -161,6 +180,11 @@ def _stored(strangeness: Sequence[str]) -> Law:
     sentence = "; ".join(strangeness) or "all that was committed is stored, and by this log"
     name = "history has what its archiver said is stored"
     return Law(name=name, holds=not strangeness, sentence=sentence)
+
+
+def _whole(cut: Sequence[str]) -> Law:
+    sentence = "; ".join(cut) or "no stage has read further than the log goes"
+    return Law(name="the log has what was read of it", holds=not cut, sentence=sentence)
 
 
 def _notified(counts: Counts) -> Law:

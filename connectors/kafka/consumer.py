@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]  # no types
@@ -13,7 +13,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 from mode import Service
 
-from connectors.kafka.forgotten import OnForgotten, find_forgotten
+from connectors.kafka.cut import Cut, find_cut
+from connectors.kafka.forgotten import Forgotten, OnForgotten, find_forgotten
 from connectors.kafka.heartbeats import Heartbeats
 from connectors.kafka.stopping import Expelled, stop_process
 from connectors.log.conducting import Conductor
@@ -74,7 +75,8 @@ class Consumer(EndsInTime, driver.Consumer):
     for acknowledged, which is right for compacted topics only: none that is read for work is. When
     partitions are revoked it forgets their positions before the steps under way have ended. An
     old recovery that ends between two assignments lets records in that are not ours any more. And
-    where Kafka forgot records before they were read, it goes on behind them without a word.
+    where Kafka forgot records before they were read, it goes on behind them without a word. Where
+    a broker lost the end of what was read, it throws new records away until they have passed it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,6 +86,8 @@ class Consumer(EndsInTime, driver.Consumer):
         self._fetching = asyncio.Lock()
         self._first: dict[TP, int] = {}
         """The offset from which a partition is read since the last seek: nothing before is ours."""
+        self._cut: set[TP] = set()
+        """What has lost its end: its old positions say nothing about what it has now."""
         self._is_member = False
         self._is_joining = False
         self._gather_seconds: float = getattr(self.app, "gather_seconds", 0.0) or GATHER_SECONDS
@@ -128,10 +132,14 @@ class Consumer(EndsInTime, driver.Consumer):
 
     async def _hand_out(self, tp: TP, message: Any) -> None:
         read, offset = self._read_offset[tp], message.offset
-        if read is not None and offset < read:
+        first = self._first.get(tp, 0)
+        expected = first if read is None else read + 1
+        is_work = self.app.topics.acks_enabled_for(tp.topic)
+        if offset < (first if read is None else read):
+            if is_work and tp not in self._cut:
+                await self._stop_at_cut(Cut(tp, self.app.conf.id, expected, offset))
             return
-        expected = self._first.get(tp, 0) if read is None else read + 1
-        if offset > expected and self.app.topics.acks_enabled_for(tp.topic):
+        if offset > expected and is_work:
             self._stop_at_gap(tp, expected, offset)
         if cast("Conductor", self.app.topics).hand_out(message):
             pass
@@ -233,31 +241,39 @@ class Consumer(EndsInTime, driver.Consumer):
         work = {tp for tp in self.assignment() if tp.topic not in self.app.tables.changelog_topics}
         oldest = await self.earliest_offsets(*work)
         committed = {tp: self._committed_offset[tp] for tp in work}
+        cut = find_cut(self.app.conf.id, committed, oldest, await self.highwaters(*work))
         self._first |= {tp: max(committed[tp] or 0, oldest[tp]) for tp in work}
+        self._first |= {each.tp: each.oldest for each in cut}
         # aiokafka stays where it is where nothing is committed, past what was thrown away, and
         # goes by itself to the oldest where what was committed is forgotten.
         if moved := {tp: self._first[tp] for tp in work if self._first[tp] != committed[tp]}:
             await self.seek_wait(moved)
         self._read_offset.update(dict.fromkeys(work))
         if not self._is_joining:  # nothing can be committed until it is known whose they are
-            await self._tell_forgotten(committed, oldest)
+            await self._tell(find_forgotten(self.app.conf.id, committed, oldest), cut)
         # Faust empties the streams' queues before it calls `resume_flow`: nothing comes in sooner.
         # Its fetcher seeks on its own too, while nothing may come in: what is sought stays so.
         self._sought |= self._resumed_by_seek & work
         self._resumed_by_seek = set()
 
-    async def _tell_forgotten(
-        self, committed: Mapping[TP, int | None], oldest: Mapping[TP, int]
-    ) -> None:
-        """Own up to accepted records that nobody will read, once, and go on behind them."""
-        gone = tuple(find_forgotten(self.app.conf.id, committed, oldest))
-        for each in gone:
-            logger.critical("%s", each)
+    async def _tell(self, gone: Sequence[Forgotten], cut: Sequence[Cut]) -> None:
+        """Own up once to accepted records that nobody will read, and go on with what is left."""
+        for tp, records in ((each.tp, each.records) for each in gone):
             if self._on_forgotten is not None:
-                self._on_forgotten(each.tp.topic, each.records)
+                self._on_forgotten(tp.topic, records)
+        missing: tuple[Forgotten | Cut, ...] = (*gone, *cut)
+        for each in missing:
+            logger.critical("%s", each)
         # Committed, they are told once, and lag and audits count what can still be read.
-        if gone and await self._commit({each.tp: each.oldest for each in gone}):
-            self._committed_offset.update({each.tp: each.oldest for each in gone})
+        if left := {each.tp: each.oldest for each in missing}:
+            self._committed_offset.update(left)
+            await self._commit(left)
+
+    async def _stop_at_cut(self, cut: Cut) -> None:
+        """Have a new process read again what is left; the position would soon look right again."""
+        self._cut.add(cut.tp)
+        await self._commit({cut.tp: cut.oldest})
+        self.stop_process(RuntimeError(str(cut)))
 
     # -- committing
 
@@ -265,7 +281,7 @@ class Consumer(EndsInTime, driver.Consumer):
         """The next offset to commit: at most that of the oldest event not acknowledged."""
         acked = self._acked[tp]
         with without_unfinished(acked, tuple(self._unacked_messages), tp):
-            if acked and self._leaves_a_hole(tp, min(acked)):
+            if tp in self._cut or (acked and self._leaves_a_hole(tp, min(acked))):
                 return None
             return super()._new_offset(tp)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from faust.types.tuples import TP
@@ -41,12 +41,14 @@ class Forgotten(NamedTuple):
 
 def find_forgotten(
     group: str, committed: Mapping[TP, int | None], oldest: Mapping[TP, int]
-) -> Iterator[Forgotten]:
+) -> list[Forgotten]:
     """What is missing between the positions of a group and the oldest records that are left.
 
     A group without a position is no new one where records were forgotten already: all groups
     begin with their topics. It was stopped for so long that Kafka forgot the position as well.
     """
-    for tp, position in sorted(committed.items()):
-        if oldest[tp] > (position or 0):
-            yield Forgotten(tp, group, position, oldest[tp])
+    return [
+        Forgotten(tp, group, position, oldest[tp])
+        for tp, position in sorted(committed.items())
+        if oldest[tp] > (position or 0)
+    ]

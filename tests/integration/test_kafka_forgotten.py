@@ -31,12 +31,12 @@ class Notices:
         self._kafka, self._engine = kafka, engine
         self.name, self.group = f"{engine.prefix}notices", f"{engine.prefix}log-worker"
 
-    async def append(self, *partitions: int) -> None:
+    async def append(self, *partitions: int, many: int = RECORDS) -> None:
         """So many records more in each of these."""
         producer = AIOKafkaProducer(bootstrap_servers=self._kafka.address)
         await producer.start()
         for partition in partitions:
-            for number in range(RECORDS):
+            for number in range(many):
                 value = b"%d-%d" % (partition, number)
                 await producer.send(self.name, value, key=b"k", partition=partition)
         await producer.stop()

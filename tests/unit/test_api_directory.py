@@ -10,7 +10,11 @@ import pytest
 
 from api.directory import Directory
 from streams.domain.errors import Unavailable
-from streams.ports import Fetched
+from streams.domain.ids import MerchantId
+from streams.domain.invoice import ReleasePolicy
+from streams.messages import MerchantSet
+from streams.ports import Fetched, Place, Record
+from tests.builders import NOW
 
 
 class SlowTail:
@@ -73,3 +77,66 @@ async def test_a_question_that_fails_fails_those_who_asked_it_and_no_others() ->
     await other
 
     assert len(tail.answers) == 2
+
+
+class ShortLog:
+    """A log of a directory that may lose its end."""
+
+    def __init__(self) -> None:
+        self.records: list[Fetched] = []
+
+    async def append(self, records: Sequence[Record]) -> Sequence[Place]:
+        places = []
+        for each in records:
+            place = Place(topic=each.topic, partition=0, offset=len(self.records))
+            places.append(place)
+            fetched = Fetched(place=place, recorded_at=NOW, key=each.key, value=each.value)
+            self.records.append(fetched)
+        return places
+
+    async def end(self, topic: str, partition: int) -> int:
+        return len(self.records)
+
+    async def fetch(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Fetched]:
+        return self.records[offset : offset + limit]
+
+
+def a_merchant(name: str) -> MerchantSet:
+    return MerchantSet(
+        merchant_id=MerchantId(name),
+        name=name,
+        release=ReleasePolicy(),
+        grace_seconds=0,
+        created_at=NOW,
+    )
+
+
+@pytest.mark.allows_errors
+@pytest.mark.parametrize("lost", [1, 3], ids=["the last", "all"])
+async def test_a_directory_that_lost_its_end_is_read_anew_and_what_comes_is_seen(lost: int) -> None:
+    log = ShortLog()
+    directory = Directory(appender=cast("Any", log), tail=cast("Any", log))
+    for name in ("one", "two", "three"):
+        await directory.set(a_merchant(name))
+    del log.records[3 - lost :]
+
+    await directory.set(a_merchant("four"))  # this process says more
+    assert directory.merchant("four")
+    assert not directory.merchant("three")
+
+
+@pytest.mark.allows_errors
+async def test_a_directory_that_lost_its_end_sees_what_other_processes_say() -> None:
+    log = ShortLog()
+    directory = Directory(appender=cast("Any", log), tail=cast("Any", log))
+    for name in ("one", "two", "three"):
+        await directory.set(a_merchant(name))
+    del log.records[1:]
+    other = Directory(appender=cast("Any", log), tail=cast("Any", log))
+    await other.set(a_merchant("four"))
+
+    await directory.catch_up()
+
+    assert directory.merchant("one")
+    assert directory.merchant("four")
+    assert not directory.merchant("two")

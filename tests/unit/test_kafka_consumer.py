@@ -121,7 +121,7 @@ async def turns() -> None:
 
 
 async def test_records_are_handed_out_in_order_and_each_once(world: World) -> None:
-    await world.read(0, 1, 1, 2, 0, 3)
+    await world.read(0, 1, 1, 2, 3)
 
     assert world.handed_out == [0, 1, 1, 2, 3]  # the last one again: a seek may have come between
     assert world.stopped == []
@@ -141,6 +141,37 @@ async def test_a_gap_in_what_is_read_for_work_stops_the_process(
 
     (error,) = world.stopped
     assert str(error) == f"offsets {left_out} of {WORK} were left out"
+
+
+@pytest.mark.parametrize(
+    ("first", "offsets", "up_to"), [(0, [0, 1, 2, 0, 1], 2), (7, [4, 5], 6)], ids=["read", "sought"]
+)
+async def test_work_that_begins_again_is_read_by_a_new_process_from_there_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: int, offsets: list[int], up_to: int
+) -> None:
+    committed = []
+
+    async def commit(where: dict[TP, int]) -> bool:
+        committed.append(where)
+        return True
+
+    monkeypatch.setattr(world.consumer, "_commit", commit)
+    world.consumer._first[WORK] = first  # noqa: SLF001  # as a seek does
+
+    await world.read(*offsets)
+
+    assert world.handed_out == [each for each in offsets[:3] if first == 0]
+    (error,) = world.stopped
+    assert f"had read it up to offset {up_to}," in str(error)
+    assert committed == [{WORK: offsets[-2]}]
+    world.track(up_to).ack(world.consumer)
+    assert world.consumer._new_offset(WORK) is None  # noqa: SLF001  # what commits ask
+
+
+async def test_a_changelog_that_begins_again_is_left_to_its_table(world: World) -> None:
+    await world.read(3, 1, tp=CHANGES)
+
+    assert (world.handed_out, world.stopped) == ([3], [])
 
 
 async def test_a_gap_in_a_changelog_is_what_compaction_leaves(world: World) -> None:
