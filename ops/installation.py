@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from ops.belonging import (
 )
 from ops.engines import Log, open_log, open_the_history, setup
 from ops.keys import must_not_lack_master_key, with_known_keys
+from ops.lacking import lacking, must_lack_none, told_of
 from ops.settings import Settings
 from streams.clock import system_clock
 from streams.codecs import decode_directory_message, decode_installation, encode
@@ -185,6 +186,8 @@ async def look(settings: Settings) -> str:
         found = await read_directory(log.tail)
         must_not_lack_master_key(settings)
         must_open(found, with_known_keys(settings))
+        if found.installation:
+            await must_lack_none(settings)
         async with looked_at(settings) as history:
             return await _look_at_both(history, log, found.installation, settings)
     finally:
@@ -219,6 +222,7 @@ def begin(
 ) -> Installation:
     """Make the topics, and see that the log and the key, and the history, are one installation's.
 
+    `exactly` is for `keshikomi setup`, which alone makes topics that a log in use lacks on Kafka.
     Blocks, also where a loop runs. Raises `NotOurs`, and what the engines raise; a history that is
     away is looked at later, by those who use it, unless the log is new.
     """
@@ -239,6 +243,8 @@ async def _begin(
 ) -> Installation:
     if not (had_directory := await has_directory(settings)):
         await _history_must_be_new(settings)
+    elif names := await lacking(settings):
+        await _may_make(names, settings, is_setup=exactly, say=say)
     setup(settings, exactly=exactly, say=say)
     log = open_log(settings)
     try:
@@ -253,6 +259,23 @@ async def _begin(
     finally:
         await log.close()
     return installation
+
+
+async def _may_make(
+    names: Sequence[str], settings: Settings, *, is_setup: bool, say: Callable[[str], object]
+) -> None:
+    """Refuse to make topics of a log in use, which would forget what they held without a word."""
+    log = open_log(settings)
+    try:
+        found = await read_directory(log.tail)
+    finally:
+        await log.close()
+    if found.installation is None:
+        return  # another process begins it at this moment, or did so and ended
+    if is_setup:
+        say(told_of(names))
+    else:
+        await must_lack_none(settings)
 
 
 async def _history_must_be_new(settings: Settings) -> None:

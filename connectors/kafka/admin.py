@@ -34,8 +34,14 @@ async def an_admin(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAdminCl
 
 async def has_topics(connection: KafkaConnection, names: Iterable[str]) -> bool:
     """Whether all of these were made; raises `Unavailable`."""
+    return not await missing_topics(connection, names)
+
+
+async def missing_topics(connection: KafkaConnection, names: Iterable[str]) -> list[str]:
+    """Those of them that nobody made; raises `Unavailable`."""
     async with an_admin(connection) as admin:
-        return set(names) <= set(await admin.list_topics())
+        there = set(await admin.list_topics())
+    return [name for name in names if name not in there]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
