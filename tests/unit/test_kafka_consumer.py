@@ -92,6 +92,10 @@ class World:
         draining = self.consumer._drain_messages(fetcher)  # noqa: SLF001  # Faust's fetcher calls it
         return asyncio.ensure_future(draining), fetcher
 
+    def close(self) -> None:
+        self.consumer._stopped.set()  # noqa: SLF001  # ends a wait that would outlive a failed test
+        self.consumer._thread.thread_loop.close()  # noqa: SLF001  # its thread never ran, and would
+
     def track(self, offset: int) -> ConsumerMessage:
         """A record whose step is under way."""
         message = a_message(offset)
@@ -108,8 +112,7 @@ def a_message(offset: int, tp: TP = WORK) -> ConsumerMessage:
 async def world() -> AsyncIterator[World]:
     made = World()
     yield made
-    made.consumer._stopped.set()  # noqa: SLF001  # ends a wait that would outlive a failed test
-    made.consumer._thread.thread_loop.close()  # noqa: SLF001  # its thread, which never ran, would
+    made.close()
 
 
 async def turns() -> None:
@@ -141,37 +144,6 @@ async def test_a_gap_in_what_is_read_for_work_stops_the_process(
 
     (error,) = world.stopped
     assert str(error) == f"offsets {left_out} of {WORK} were left out"
-
-
-@pytest.mark.parametrize(
-    ("first", "offsets", "up_to"), [(0, [0, 1, 2, 0, 1], 2), (7, [4, 5], 6)], ids=["read", "sought"]
-)
-async def test_work_that_begins_again_is_read_by_a_new_process_from_there_on(
-    world: World, monkeypatch: pytest.MonkeyPatch, first: int, offsets: list[int], up_to: int
-) -> None:
-    committed = []
-
-    async def commit(where: dict[TP, int]) -> bool:
-        committed.append(where)
-        return True
-
-    monkeypatch.setattr(world.consumer, "_commit", commit)
-    world.consumer._first[WORK] = first  # noqa: SLF001  # as a seek does
-
-    await world.read(*offsets)
-
-    assert world.handed_out == [each for each in offsets[:3] if first == 0]
-    (error,) = world.stopped
-    assert f"had read it up to offset {up_to}," in str(error)
-    assert committed == [{WORK: offsets[-2]}]
-    world.track(up_to).ack(world.consumer)
-    assert world.consumer._new_offset(WORK) is None  # noqa: SLF001  # what commits ask
-
-
-async def test_a_changelog_that_begins_again_is_left_to_its_table(world: World) -> None:
-    await world.read(3, 1, tp=CHANGES)
-
-    assert (world.handed_out, world.stopped) == ([3], [])
 
 
 async def test_a_gap_in_a_changelog_is_what_compaction_leaves(world: World) -> None:
