@@ -23,7 +23,6 @@ QUEUE_MAX = 2
 TURNS = 10
 WAIT_SECONDS_MAX = 1.0
 
-
 Answer = list[ConsumerMessage] | BaseException
 
 
@@ -78,8 +77,8 @@ class World:
         self.handed_out.append(message.offset)
 
     async def read(self, *offsets: int, tp: TP = WORK) -> None:
-        for offset in offsets:
-            await self.consumer._hand_out(tp, a_message(offset, tp))  # noqa: SLF001  # no broker
+        for each in (a_message(offset, tp) for offset in offsets):
+            await self.consumer._hand_out(tp, each)  # noqa: SLF001  # no broker
 
     def answer(self, answer: Iterable[int] | BaseException) -> None:
         """What the broker has next."""
@@ -149,8 +148,7 @@ async def test_a_gap_in_what_is_read_for_work_stops_the_process(
 async def test_a_gap_in_a_changelog_is_what_compaction_leaves(world: World) -> None:
     await world.read(3, 9, tp=CHANGES)
 
-    assert world.handed_out == [3, 9]
-    assert world.stopped == []
+    assert (world.handed_out, world.stopped) == ([3, 9], [])
 
 
 async def test_there_is_room_until_a_queue_is_full_or_records_are_held_back(world: World) -> None:
