@@ -10,6 +10,8 @@ import pytest
 from faust.types.tuples import TP
 
 from connectors.kafka.cut import Cut
+from connectors.kafka.rows import IN_MEMORY
+from connectors.kafka.store import url_of
 from ops.stack.kafka import KafkaServer
 from tests.conftest import Eventually
 from tests.integration.test_kafka_forgotten import RECORDS, Notices, a_worker
@@ -50,6 +52,7 @@ async def test_of_a_topic_that_begins_anew_under_a_worker_every_record_is_read(
     own_kafka: KafkaServer, caplog: pytest.LogCaptureFixture, eventually: Eventually
 ) -> None:
     with a_kafka_engine(own_kafka.url, replication=1) as engine:
+        engine.store = url_of(IN_MEMORY)  # files of the first worker may be locked for a while
         for topic in TOPICS:
             engine.create_topic(topic, 4)
         notices = Notices(own_kafka, engine)
