@@ -22,7 +22,8 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from loadtests.delivery_faults import jumps, kills, outage, pending
+from loadtests.delivery_faults import jumps, kills, pending
+from loadtests.delivery_outage import outage
 from loadtests.delivery_phases import hanging, latency, sustained
 from loadtests.delivery_plan import QUICK, Bench, Plan
 from loadtests.report import Measured, machine, machine_lines, table

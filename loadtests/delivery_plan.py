@@ -11,6 +11,11 @@ from loadtests.notifying import Notifying, notifying
 
 WARM_UP_RATE = 40.0
 WARM_UP_COUNT = 80
+CAPACITY = 4
+BUSY_PATH = f"/busy/{CAPACITY}/50"
+"""Servers that take 50 ms for each request, and that many at once."""
+RETRIES_SECONDS_MAX = 200.0
+"""A delivery that failed three times may wait for two minutes, the circuit for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
