@@ -279,8 +279,8 @@ class DeliveryLanes:
             self._replace(entry, entry.successor)
         elif entry.is_withdrawn:
             self._forget(entry)
-        if lane.pace.closed_until > closed_until and self._call_later is not None:
-            self._call_later(lane.pace.closed_until - now, lambda: self._wake(lane))
+        if lane.pace.closed_until > closed_until:
+            self._later.ring_after(lambda: lane.pace.closed_until, lambda: self._wake(lane))
         self._wake(lane)
 
     def _wake(self, lane: Lane) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from agents.lane import Entry, Queue, State
@@ -45,6 +46,20 @@ class Later:
     def push(self, entry: Entry) -> None:
         heapq.heappush(self._heap, (entry.due, next(_order), entry))
         self._set_timer()
+
+    def ring_after(self, until: Callable[[], float], ring: Callable[[], None]) -> None:
+        """Ring when a time is over, which may be put off meanwhile; not at all once stopped.
+
+        A timer of uvloop counts from the begin of the loop's turn, so it may ring too early.
+        """
+        if self._call_later is None:
+            return
+        wait_seconds = until() - self._monotonic()
+        if wait_seconds > 0:
+            again = partial(self.ring_after, until, ring)
+            self._call_later(max(wait_seconds, TIMER_SECONDS_MIN), again)
+        else:
+            ring()
 
     def sweep(self) -> None:
         """Let go of what was dropped, when it may be much at a time."""

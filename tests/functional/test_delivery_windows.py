@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from agents.lane import Limits
-from agents.pacing import FAILURES_MAX
+from agents.pacing import FAILURES_MAX, PAUSE_SECONDS_FIRST
 from agents.sweeper import PIECE_ROWS
 from streams.domain.delivery import Delivery, EndpointStatus
 from streams.domain.ids import EndpointId
@@ -42,6 +42,28 @@ async def drain(world: World, *, status: int = 200, turns: int = 5_000) -> None:
         world.pending.remove(at(endpoint, int(number)))
         world.lanes.withdraw(at(endpoint, int(number)).delivery_id)
         await world.settle()
+
+
+async def test_an_endpoint_with_full_windows_is_tried_again_though_its_timer_rings_early() -> None:
+    world = await a_world("a", limits=SMALL)
+    world.time.early_seconds = 0.000_9
+    for number in range(100):
+        deliver(world, at("a", number))
+    for number in range(FAILURES_MAX):
+        world.time.advance(0.1)
+        await world.settle()
+        await world.end(f"a/{number}", status=None)
+        deliver(world, replace(at("a", number), attempts=1, due_at=START + timedelta(hours=1)))
+    world.time.advance(PAUSE_SECONDS_FIRST / 2)
+    await world.settle()
+    assert world.under_way == []
+
+    for number in range(100, 200):
+        deliver(world, at("a", number))
+    world.time.advance(PAUSE_SECONDS_FIRST)
+    await world.settle()
+
+    assert world.under_way == ["a/100"]
 
 
 async def test_a_backlog_that_does_not_fit_is_sent_to_its_end_and_nothing_twice() -> None:
