@@ -25,8 +25,9 @@ async def outage(bench: Bench) -> dict[str, Measured]:
         away = await made.add_shops(paths, apart=2)
         seconds = 3 * calm + away_seconds
         shops = list(_alternating(live, away, int(plan.outage_rate * seconds)))
-        patience = RETRIES_SECONDS_MAX
-        loading = asyncio.create_task(made.load(shops, plan.outage_rate, stalled_seconds=patience))
+        loading = asyncio.create_task(
+            made.load(shops, plan.outage_rate, stalled_seconds=RETRIES_SECONDS_MAX)
+        )
         await asyncio.sleep(calm)
         await made.receivers[0].change(Mood.HANG)
         began_ns = time.perf_counter_ns()
@@ -42,6 +43,8 @@ async def outage(bench: Bench) -> dict[str, Measured]:
         f"live {name}": {"p99_ms": _p99(load, live, *window)} for name, window in windows.items()
     }
     drained = _drained(load, away, ended_ns)
+    if left and not drained["backlog"]:
+        bench.faults.append(f"outage: after it none of the {left} that waited was told")
     refused = [each for each in made.arrivals if each.status == TOO_MANY]
     return {
         "all": figures(load),
@@ -72,30 +75,22 @@ def _alternating(some: Sequence[Shop], others: Sequence[Shop], count: int) -> It
 
 def _p99(load: Load, shops: Sequence[Shop], begin_ns: int, end_ns: int) -> float:
     """Of what became durable within these times."""
-    paths = {shop.path for shop in shops}
-    found = [
-        (load.arrivals[reference].at_ns - durable_ns) / 1e6
-        for reference, shop, durable_ns in zip(
-            load.references, load.merchants, load.offered.answered_ns, strict=True
-        )
-        if reference in load.arrivals and shop.path in paths and begin_ns <= durable_ns < end_ns
-    ]
+    times = _durable_and_told_ns(load, shops)
+    found = [(told - durable) / 1e6 for durable, told in times if begin_ns <= durable < end_ns]
     return round(percentile(found, 0.99), 2)
 
 
 def _drained(load: Load, shops: Sequence[Shop], ended_ns: int) -> Measured:
     """When what had piled up for these was delivered, in seconds after the outage."""
+    times = _durable_and_told_ns(load, shops)
+    late = sorted((told - ended_ns) / 1e9 for durable, told in times if durable < ended_ns < told)
+    return {"backlog": len(late), "drained_seconds": spread(late)}
+
+
+def _durable_and_told_ns(load: Load, shops: Sequence[Shop]) -> Iterator[tuple[int, int]]:
+    """Of what these were told: when it was in the log, and when it came."""
     paths = {shop.path for shop in shops}
-    late = sorted(
-        (load.arrivals[reference].at_ns - ended_ns) / 1e9
-        for reference, shop, durable_ns in zip(
-            load.references, load.merchants, load.offered.answered_ns, strict=True
-        )
-        if reference in load.arrivals
-        and shop.path in paths
-        and durable_ns < ended_ns < load.arrivals[reference].at_ns
-    )
-    return {
-        "backlog": len(late),
-        "drained_seconds": spread(late),
-    }
+    durable = load.offered.answered_ns
+    for reference, shop, durable_ns in zip(load.references, load.merchants, durable, strict=True):
+        if reference in load.arrivals and shop.path in paths:
+            yield durable_ns, load.arrivals[reference].at_ns

@@ -12,7 +12,7 @@ class QueueingConnection(LibevConnection):  # type: ignore[misc]  # it has no ty
 
     One row as large as the log allows fills the socket for a moment, and whatever else is asked
     in that moment would fail though the node is well. What waits here is bounded by
-    `session.IN_FLIGHT_MAX`, and each request by its own time limit.
+    `slots.IN_FLIGHT_MAX`, and each request by its own time limit.
     """
 
     @property
