@@ -82,11 +82,7 @@ class Connections:
     async def open(self, server: Server, stages: Stages) -> Connection:
         """A new connection; raises `OSError`, and `AddressNotAllowed` where it must not go."""
         addresses = await self._addresses(server, stages)
-        made = await start_connection(
-            addresses,
-            happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
-            socket_factory=partial(self._make_socket, stages),
-        )
+        made = await self._connected(addresses, stages)
         if server.is_tls:
             stages.enter(Stage.TLS)
         try:
@@ -113,16 +109,16 @@ class Connections:
         """Keep a connection for the next request, if it is good for one and there is room."""
         now = monotonic_seconds()
         if not connection.is_open or now - connection.opened_at >= CONNECTION_SECONDS_MAX:
-            connection.close()
+            connection.abort()
             return
         kept = self._kept.get(server)
         if kept is None:
             if len(self._kept) >= self._kept_hosts_max:
-                connection.close()
+                connection.abort()
                 return
             kept = self._kept[server] = []
         elif len(kept) >= KEPT_PER_HOST_MAX:
-            connection.close()
+            connection.abort()
             return
         connection.kept_since = now
         kept.append(connection)
@@ -147,13 +143,23 @@ class Connections:
                 if connection.is_open and now - connection.kept_since < _seconds_of(place)
             ]
             for connection in set(kept).difference(stays):
-                connection.close()
+                connection.abort()
             if stays:
                 kept[:] = reversed(stays)
             else:
                 del self._kept[server]
         if self._kept:
             self._timer = asyncio.get_running_loop().call_later(BURST_SECONDS, self._tidy)
+
+    async def _connected(self, addresses: list[AddrInfoType], stages: Stages) -> socket.socket:
+        try:
+            return await start_connection(
+                addresses,
+                happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+                socket_factory=partial(self._make_socket, stages),
+            )
+        except RuntimeError as failure:  # so uvloop calls some faults of a socket
+            raise OSError(str(failure)) from failure
 
     async def _addresses(self, server: Server, stages: Stages) -> list[AddrInfoType]:
         if is_an_address(server.host):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -18,6 +19,8 @@ FRAMING_TIMES_MAX = 4
 """Chunks may be as small as they like, but their lines must not go on for ever."""
 ANNOUNCEMENTS = frozenset({100, *range(102, 200)})
 """Heads that announce the answer. 101 is one, to a question that we do not ask."""
+STATUS_CODES = range(100, 1000)
+LENGTHS = re.compile(rb"\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r?\n)", re.IGNORECASE)
 RETRY_AFTER = b"retry-after"
 
 
@@ -36,9 +39,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer", "_answer_seconds", "_body", "_bytes", "_failure", "_loop", "_lost", "_parser",
-        "_retry_after", "_stages", "_status_code", "_timer", "_transport", "address", "is_open",
-        "kept_since", "opened_at",
+        "_answer", "_answer_seconds", "_body", "_bytes", "_failure", "_first_line", "_loop",
+        "_lost", "_parser", "_retry_after", "_stages", "_status_code", "_timer", "_transport",
+        "address", "is_open", "kept_since", "opened_at",
     )  # fmt: skip
 
     def __init__(self, lost: Callable[[Connection], None]) -> None:
@@ -52,6 +55,7 @@ class Connection(asyncio.Protocol):
             lenient_headers=True,
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
+            lenient_chunked_length=True,
         )
         self._answer: asyncio.Future[Answer] | None = None
         self._failure: BaseException | None = None
@@ -64,7 +68,8 @@ class Connection(asyncio.Protocol):
         self._forget()
 
     def _forget(self) -> None:
-        self._status_code = 0
+        self._status_code: int | None = None
+        self._first_line: int | None = None
         self._retry_after: str | None = None
         self._body = b""
         self._bytes = 0
@@ -108,14 +113,11 @@ class Connection(asyncio.Protocol):
                 self.abort()
             self._answer = None
 
-    def close(self) -> None:
-        """End it in order; nothing may be under way."""
-        self.is_open = False
-        if self._transport is not None:
-            self._transport.close()
-
     def abort(self) -> None:
-        """End it now: nothing more is read or sent."""
+        """End it now: nothing more is read or sent.
+
+        TLS is not ended in form, which would wait for the other side; HTTP says where it ends.
+        """
         self.is_open = False
         if self._transport is not None:
             self._transport.abort()
@@ -124,13 +126,14 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, *, is_whole: bool) -> None:
         if self._answer is not None and not self._answer.done():
+            assert self._status_code is not None, "a head is read first"
             self._answer.set_result(Answer(self._status_code, self._body, self._retry_after))
         if not is_whole:
             self.abort()
 
     def _failed(self, failure: BaseException) -> None:
         """Without a status the exchange has failed; with one, nothing that follows counts."""
-        if self._status_code:
+        if self._status_code is not None:
             self._answered(is_whole=False)
             return
         self._failure = self._failure or failure
@@ -140,6 +143,18 @@ class Connection(asyncio.Protocol):
 
     def _late(self) -> None:
         self._failed(TimeoutError())
+
+    def _unreadable(self, data: bytes) -> None:
+        """What came breaks the rules of HTTP.
+
+        One offence is pardoned, as RFC 9110 (8.6) allows: a length that is said again, which
+        proxies do; the parser gives up there, after the first line.
+        """
+        lengths = LENGTHS.findall(data)
+        if self._status_code is None and len(lengths) > 1 and len(set(lengths)) == 1:
+            self._status_code = self._first_line
+            self._stages.enter(None)
+        self._failed(NotHttp())
 
     # --- what the transport says
 
@@ -165,14 +180,14 @@ class Connection(asyncio.Protocol):
         except HttpParserUpgrade:
             self._answered(is_whole=False)  # 101, which nobody asked for
         except HttpParserError:
-            self._failed(NotHttp())
+            self._unreadable(data)
         if not answer.done():
             self._go_on(len(data))
 
     def _go_on(self, size: int) -> None:
         """More has to come of the answer, within bounds."""
         self._bytes += size
-        if self._status_code == 0:
+        if self._status_code is None:
             if self._bytes > HEAD_BYTES_MAX:
                 self._failed(NotHttp())
         elif self._bytes > HEAD_BYTES_MAX + FRAMING_TIMES_MAX * ANSWER_BYTES_MAX:
@@ -189,6 +204,11 @@ class Connection(asyncio.Protocol):
         if self._answer is None or self._answer.done():
             self.abort()  # a second answer to one request
 
+    def on_status(self, _reason: bytes) -> None:
+        status_code = self._parser.get_status_code()
+        if status_code in STATUS_CODES and status_code not in ANNOUNCEMENTS:
+            self._first_line = status_code
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(name) == len(RETRY_AFTER) and name.lower() == RETRY_AFTER:
             self._retry_after = value.decode("latin-1")
@@ -197,6 +217,9 @@ class Connection(asyncio.Protocol):
         status_code = self._parser.get_status_code()
         if status_code in ANNOUNCEMENTS:
             self._retry_after = None
+            return
+        if status_code not in STATUS_CODES:
+            self._failed(NotHttp())
             return
         self._status_code = status_code
         self._stages.enter(None)
@@ -208,7 +231,7 @@ class Connection(asyncio.Protocol):
             self._answered(is_whole=False)
 
     def on_message_complete(self) -> None:
-        if self._status_code == 0:
+        if self._status_code is None:
             return
         assert self._transport is not None, "what is parsed has been received"
         is_sent = self._transport.get_write_buffer_size() == 0

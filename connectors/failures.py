@@ -38,6 +38,7 @@ ERRNO_WORDS = {
     errno.EMFILE: "out_of_sockets",
     errno.ENFILE: "out_of_sockets",
 }
+ERRNO_NAMED = re.compile(r"\[Errno (\d{1,6})\]")
 DNS_WORDS = {
     socket.EAI_NONAME: "not_found",
     socket.EAI_NODATA: "not_found",
@@ -69,7 +70,17 @@ def name_failure(failure: BaseException) -> str:
     for kind, words in KIND_WORDS:
         if isinstance(failure, kind):
             return words
-    return ERRNO_WORDS.get(getattr(cause, "errno", None) or 0, "connection_failed")
+    return ERRNO_WORDS.get(_errno_of(cause), "connection_failed")
+
+
+def _errno_of(cause: BaseException) -> int:
+    """The system's number of a fault; the last one where a host's addresses failed differently.
+
+    aiohappyeyeballs says these in one text: of a host with IPv6 and IPv4, the one of IPv4.
+    """
+    number = getattr(cause, "errno", None)
+    named = ERRNO_NAMED.findall(str(cause)) if number is None else []
+    return number or int(named[-1] if named else 0)
 
 
 def _tls_words(error: BaseException) -> str:

@@ -45,13 +45,14 @@ def request_bytes(
 ) -> bytes:
     """A whole request; raises `Malformed` rather than let a header end its line.
 
-    What an endpoint calls its `own` header and is ours to send is left out.
+    What an endpoint calls its `own` header and is ours to send is left out; of any other name
+    (`Accept`) its own one goes instead of ours.
     """
-    lines = [f"{name}: {value}\r\n" for name, value in ours.items()]
+    lines = {name: f"{name}: {value}\r\n" for name, value in ours.items()}
     for name, value in own.items():
         if fault_of_name(name) is None and fault_of_value(value) is None:
-            lines.append(f"{name}: {value}\r\n")
-    text = "".join(lines)
+            lines[name.lower()] = f"{name}: {value}\r\n"
+    text = "".join(lines.values())
     must_be_lines(text, len(lines))
     return f"{place.beginning}{text}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
 

@@ -56,6 +56,7 @@ async def said(*answers: bytes) -> tuple[list[Attempt], int]:
             200,
             "ok",
         ),
+        (CHUNKED[:-2] + b"content-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, "ok"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, ""),
         (
             HINTS + b"HTTP/1.1 503 Not Now\r\ncontent-length: 3\r\n\r\nwhy",
@@ -63,7 +64,7 @@ async def said(*answers: bytes) -> tuple[list[Attempt], int]:
             "why",
         ),
     ],
-    ids=["plain", "terse", "bare-lf", "204", "304", "chunked", "continue", "hints"],
+    ids=["plain", "terse", "bare-lf", "204", "304", "chunked", "both", "continue", "hints"],
 )
 async def test_a_whole_answer_leaves_the_connection_for_the_next_one(
     answer: bytes, status: int, text: str
@@ -85,8 +86,17 @@ async def test_a_whole_answer_leaves_the_connection_for_the_next_one(
         (OK + b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", ""),
         (OK + b"and more", ""),
         (CHUNKED + b"2\r\nok\r\nnonsense\r\n", "ok"),
+        (OK[:-2] + b"Content-Length:0\r\n\r\n", ""),
     ],
-    ids=["http-1.0", "close", "unframed", "two-answers", "more", "broken-chunk"],
+    ids=[
+        "http-1.0",
+        "close",
+        "unframed",
+        "two-answers",
+        "more",
+        "broken-chunk",
+        "two-lengths",
+    ],
 )
 async def test_an_answer_that_ends_its_connection_counts(answer: bytes, text: str) -> None:
     attempts, connections = await said(answer, OK)
@@ -94,6 +104,22 @@ async def test_an_answer_that_ends_its_connection_counts(answer: bytes, text: st
     assert [(each.status_code, each.error) for each in attempts] == [(200, None)] * 2
     assert attempts[0].answer == text
     assert connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 000 None\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 20\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\ncontent-length: x\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["no-status", "two-digits", "announced", "nonsense"],
+)
+async def test_what_says_no_status_is_no_answer_after_a_good_one_either(answer: bytes) -> None:
+    attempts, _ = await said(OK, answer)
+
+    assert [each.error for each in attempts] == [None, "answer_not_http"]
 
 
 async def test_a_switch_of_protocols_that_nobody_asked_for_is_an_answer() -> None:

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from connectors import connecting
 from connectors.webhooks import WebhookSender
 from streams.clock import system_clock
 from tests.functional.test_delivery_sender import (
@@ -28,6 +29,18 @@ async def test_a_receiver_that_hangs_times_out() -> None:
     assert attempt.status_code is None
     assert attempt.error == "timeout"
     assert attempt.duration_ms >= 90
+
+
+async def test_what_the_event_loop_says_of_a_socket_is_a_failed_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("File descriptor 7 is used by transport")
+
+    monkeypatch.setattr(connecting, "start_connection", refuse)
+    attempt = await send_once("http://127.0.0.1:9/")
+
+    assert attempt.error == "connection_failed"
 
 
 async def test_a_refused_connection_is_named() -> None:

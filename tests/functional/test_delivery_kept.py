@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,6 +14,8 @@ from connectors.connecting import KEPT_LONG_MAX
 from connectors.webhooks import WebhookSender
 from streams.domain.delivery import Target
 from streams.domain.signing import SigningKey
+from tests.conftest import Eventually
+from tests.functional.test_delivery_safety import tls_of
 from tests.functional.test_delivery_sender import (
     BODY,
     SECRET,
@@ -22,6 +27,7 @@ from tests.functional.test_delivery_sender import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+TCP_ESTABLISHED = b"\x01"
 
 # --- what is sent
 
@@ -124,3 +130,28 @@ async def test_closing_the_sender_ends_what_is_kept_and_what_is_under_way() -> N
         async with sender() as made:
             await attempt_at(url, made)
         await asyncio.wait_for(ended.acquire(), 5)
+
+
+async def test_a_connection_that_is_not_kept_is_gone_whatever_the_receiver_does(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    sockets: list[socket.socket] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        sockets.append(writer.get_extra_info("socket"))
+        cast("asyncio.Transport", writer.transport).pause_reading()  # the end of TLS is not seen
+        writer.write(OK.replace(b"OK", b"OK\r\nconnection: close"))
+
+    def is_gone() -> bool:
+        return sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != TCP_ESTABLISHED
+
+    server_side, trusting = tls_of(tmp_path, host="localhost")
+    async with (
+        raw_receiver(talk, tls=server_side) as (_, port),
+        sender(ssl_context=trusting) as webhooks,
+    ):
+        attempt = await attempt_at(f"https://127.0.0.1:{port}/", webhooks)
+        await eventually(is_gone)
+
+    assert attempt.status_code == 200

@@ -153,6 +153,20 @@ async def test_a_receiver_can_verify_with_each_secret_of_a_rotation_and_no_other
     assert attempt.at.timestamp() - 1 < int(headers["webhook-timestamp"]) <= attempt.at.timestamp()
 
 
+async def test_an_endpoints_own_header_replaces_ours_or_is_left_out() -> None:
+    received: list[list[str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        received.append([*request.headers.getall("accept"), *request.headers.getall("webhook-id")])
+        return web.Response()
+
+    own = {"Accept": "text/plain", "webhook-id": "evt_forged"}
+    async with receiver(handler) as url, sender() as webhooks:
+        await attempt_at(url, webhooks, headers=own)
+
+    assert received == [["text/plain", "evt_1"]]
+
+
 async def test_the_headers_are_those_of_the_standard_and_nothing_is_remembered() -> None:
     received: list[web.Request] = []
 

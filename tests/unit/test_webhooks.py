@@ -75,6 +75,7 @@ def test_a_retry_after_date_is_rounded_up_so_that_it_is_not_too_early() -> None:
         (OSError(errno.EMFILE, "x"), "out_of_sockets"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "connection_refused"),
         (OSError("secret.internal:99 said something"), "connection_failed"),
+        (OSError("Multiple: [Errno 101] no route, [Errno 111] refused"), "connection_refused"),
     ],
 )
 def test_failures_have_stable_words_that_tell_nothing_else(failure: OSError, words: str) -> None:

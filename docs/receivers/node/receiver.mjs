@@ -43,6 +43,7 @@ function checkOf(secret, signed) {
   const [, prefix, text] = /^(whsec_|whpk_)([A-Za-z0-9+/]+=*)$/.exec(secret) ?? [];
   if (!prefix) throw new Error("a secret is whsec_ or whpk_ with base64 after it");
   const key = Buffer.from(text, "base64");
+  if (key.length === 0) throw new Error("what follows whsec_ or whpk_ is no key");
   if (prefix === "whsec_") {
     const expected = Buffer.from("v1," + createHmac("sha256", key).update(signed).digest("base64"));
     return (signature) => {

@@ -39,6 +39,8 @@ def verify(body, headers, secrets, now)
     raise ArgumentError, "this example verifies v1 alone, by whsec_" unless secret.start_with?("whsec_")
 
     key = secret.delete_prefix("whsec_").unpack1("m0")
+    raise ArgumentError, "nothing follows whsec_" if key.empty?
+
     expected = "v1,#{[OpenSSL::HMAC.digest('SHA256', key, "#{id}.#{sent_at}.".b + body.b)].pack('m0')}"
     signatures.split(" ").map { |signature| OpenSSL.secure_compare(signature, expected) }
   end
