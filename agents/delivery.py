@@ -101,13 +101,11 @@ class DeliveryLanes:
 
     def remove_endpoint(self, endpoint_id: EndpointId) -> None:
         """Forget an endpoint and everything that waits for it."""
-        lane = self._lanes.pop(endpoint_id, None)
-        if lane is None:
+        if (lane := self._lanes.pop(endpoint_id, None)) is None:
             return
         lane.endpoint = None
         for entry in self._held.of(lane):
             self._forget(entry)
-        self._later.sweep()
 
     def keep(self, is_ours: Callable[[MerchantId], bool]) -> None:
         """Forget the merchants that another worker delivers to from now on.
@@ -122,7 +120,6 @@ class DeliveryLanes:
             if lane.endpoint is not None and not is_ours(lane.endpoint.merchant_id):
                 lane.endpoint = None
                 del self._lanes[endpoint_id]
-        self._later.sweep()
 
     async def recall(self) -> None:
         """Learn how endpoints stood with whoever sent to them before, within a bound of time."""
@@ -183,7 +180,9 @@ class DeliveryLanes:
         if delivery.after and not is_first:
             before = before or self._held.by_key(delivery.after)
             if before is None or before.follower is not None:
-                return  # it is told of again when the other one has ended
+                # It is told of again when the other one has ended, if that is not over already.
+                self._sweeper.look_again(self._lane(delivery.endpoint_id))
+                return
         entry = self._entry(delivery)
         if entry is not None and before is not None and not before.is_delivered:
             entry.wait_behind(before)
@@ -279,6 +278,8 @@ class DeliveryLanes:
             self._replace(entry, entry.successor)
         elif entry.is_withdrawn:
             self._forget(entry)
+            # Its row may have come back meanwhile, and was left alone because of this attempt.
+            self._sweeper.look_again(self._lanes.get(entry.delivery.endpoint_id))
         if lane.pace.closed_until > closed_until:
             self._later.ring_after(lambda: lane.pace.closed_until, lambda: self._wake(lane))
         self._wake(lane)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from enum import StrEnum
 
 from agents.pacing import Pace
 from agents.sweep import Sweep
+from agents.waiting import Waiting
 from streams.domain.delivery import SUCCESS, Attempt, Delivery, Endpoint, EndpointStatus
 from streams.domain.ids import DeliveryId
 
@@ -23,7 +22,7 @@ class Standing(StrEnum):
 
     FRESH = "fresh"  # has not succeeded yet
     HEALTHY = "healthy"
-    SLOW = "slow"  # answers, but holds its slots for long
+    SLOW = "slow"  # answers, but holds its slots for long; or was well and broke off once
     SICK = "sick"  # did not answer
 
 
@@ -107,6 +106,11 @@ class Entry:
     is_delivered: bool = False
     is_overdue: bool = False
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it is only still there."""
+        return self.state is State.DROPPED
+
     def wait_behind(self, before: Entry) -> None:
         """Wait until the other one has ended."""
         self.state, self.behind, before.follower = State.BEHIND, before, self
@@ -146,10 +150,6 @@ class Entry:
         return newest.round, newest.attempts
 
 
-_order = itertools.count()
-Queue = list[tuple[float, int, Entry]]
-
-
 @dataclass(slots=True, eq=False)
 class Lane:
     """The deliveries of one endpoint whose time has come: news first, then the earliest."""
@@ -161,8 +161,8 @@ class Lane:
     overdue: int = 0
     held: dict[Window, int] = field(default_factory=lambda: dict.fromkeys(Window, 0))
     sweep: Sweep = field(default_factory=Sweep)
-    _live: Queue = field(default_factory=list)
-    _others: Queue = field(default_factory=list)
+    _live: Waiting[Entry] = field(default_factory=Waiting)
+    _others: Waiting[Entry] = field(default_factory=Waiting)
     _live_in_a_row: int = 0
 
     @property
@@ -175,19 +175,19 @@ class Lane:
     def push(self, entry: Entry) -> None:
         """Let an entry wait for its turn."""
         queue = self._live if entry.window is Window.NEWS else self._others
-        heapq.heappush(queue, (entry.delivery.due_at.timestamp(), next(_order), entry))
+        queue.push(entry.delivery.due_at.timestamp(), entry)
 
     def pop(self) -> Entry | None:
         """The next one to send, if any is left."""
         while queue := self._next_queue():
-            entry = heapq.heappop(queue)[2]
+            entry = queue.pop()
             if entry.state is State.WAITING:
                 is_live = queue is self._live
                 self._live_in_a_row = self._live_in_a_row + 1 if is_live else 0
                 return entry
         return None
 
-    def _next_queue(self) -> Queue:
+    def _next_queue(self) -> Waiting[Entry]:
         is_others_turn = self._live_in_a_row >= LIVE_IN_A_ROW_MAX and self._others
         return self._others if is_others_turn or not self._live else self._live
 
@@ -203,12 +203,18 @@ class Lane:
     def standing_after(self, attempt: Attempt, limits: Limits) -> Standing:
         """How the lane stands after an attempt."""
         if attempt.status_code is None:
-            return Standing.SICK
-        is_slow = self.overdue > 0 or attempt.duration_ms >= limits.slow_seconds * 1_000
+            # One connection that broke at once says little of a server that was well before.
+            is_odd = self.standing is Standing.HEALTHY and not self._took_long(attempt, limits)
+            return Standing.SLOW if is_odd else Standing.SICK
+        is_slow = self.overdue > 0 or self._took_long(attempt, limits)
         if attempt.status_code in SUCCESS:
             return Standing.SLOW if is_slow else Standing.HEALTHY
         # An error that is answered says nothing of the server's health, except by its slowness.
         return self.standing_when_slow() if is_slow else self.standing
+
+    @staticmethod
+    def _took_long(attempt: Attempt, limits: Limits) -> bool:
+        return attempt.duration_ms >= limits.slow_seconds * 1_000
 
     def standing_when_slow(self) -> Standing:
         """How the lane stands when an attempt takes long; only a success earns patience."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from agents.lane import Entry, Queue, State
+from agents.lane import Entry, State
+from agents.waiting import Waiting
 
 TIMER_SECONDS_MIN = 0.001
-
-_order = itertools.count()
 
 
 class Timer(Protocol):
@@ -29,7 +26,7 @@ class Later:
 
     def __init__(self, monotonic: Callable[[], float], due: Callable[[Entry], None]) -> None:
         self._monotonic, self._due = monotonic, due
-        self._heap: Queue = []
+        self._waiting = Waiting[Entry]()
         self._call_later: CallLater | None = None
         self._timer: Timer | None = None
         self._timer_at = 0.0
@@ -44,7 +41,7 @@ class Later:
             self._timer.cancel()
 
     def push(self, entry: Entry) -> None:
-        heapq.heappush(self._heap, (entry.due, next(_order), entry))
+        self._waiting.push(entry.due, entry)
         self._set_timer()
 
     def ring_after(self, until: Callable[[], float], ring: Callable[[], None]) -> None:
@@ -61,15 +58,10 @@ class Later:
         else:
             ring()
 
-    def sweep(self) -> None:
-        """Let go of what was dropped, when it may be much at a time."""
-        self._heap = [item for item in self._heap if item[2].state is not State.DROPPED]
-        heapq.heapify(self._heap)
-
     def _set_timer(self) -> None:
-        if self._call_later is None or not self._heap:
+        due = self._waiting.first
+        if self._call_later is None or due is None:
             return
-        due = self._heap[0][0]
         if self._timer is not None:
             if self._timer_at <= due:
                 return
@@ -81,8 +73,8 @@ class Later:
     def _ring(self) -> None:
         self._timer = None
         now = self._monotonic()
-        while self._heap and self._heap[0][0] <= now:
-            entry = heapq.heappop(self._heap)[2]
+        while (due := self._waiting.first) is not None and due <= now:
+            entry = self._waiting.pop()
             if entry.state is State.WAITING:
                 self._due(entry)
         self._set_timer()

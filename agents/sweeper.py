@@ -15,6 +15,7 @@ PIECE_ROWS = 64
 """So many rows take about a millisecond."""
 PAUSE_SECONDS = 0.005
 """Between two pieces: whoever has much in the table takes a fifth of the time for it at most."""
+LOOK_AGAIN_SECONDS = 1.0
 
 
 class Sweeper:
@@ -58,6 +59,15 @@ class Sweeper:
         lane.sweep.is_listed = True
         self._listed.append(lane)
         self._set_timer(0.0)
+
+    def look_again(self, lane: Lane | None) -> None:
+        """Go through the table once more: a row was passed over for what was in memory.
+
+        Not at once: what has just happened to it is about to be recorded.
+        """
+        if lane is not None:
+            lane.sweep.left(self._monotonic() + LOOK_AGAIN_SECONDS)
+            self.want(lane)
 
     def _again(self, lane: Lane, seconds: float) -> None:
         """One timer for each lane at most: it is listed meanwhile."""

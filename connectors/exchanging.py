@@ -107,10 +107,11 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         try:
             return await self._answer
+        except asyncio.CancelledError:
+            self.abort()  # also where the answer came in the same moment: nobody keeps it
+            raise
         finally:
             self._timer.cancel()
-            if not self._answer.done() or self._answer.cancelled():
-                self.abort()
             self._answer = None
 
     def abort(self) -> None:
@@ -147,8 +148,8 @@ class Connection(asyncio.Protocol):
     def _unreadable(self, data: bytes) -> None:
         """What came breaks the rules of HTTP.
 
-        One offence is pardoned, as RFC 9110 (8.6) allows: a length that is said again, which
-        proxies do; the parser gives up there, after the first line.
+        One offence is pardoned, as RFC 9110 (8.6) allows: a length that is said again in the same
+        piece, which proxies do; the parser gives up there, after the first line.
         """
         lengths = LENGTHS.findall(data)
         if self._status_code is None and len(lengths) > 1 and len(set(lengths)) == 1:

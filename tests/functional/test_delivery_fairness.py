@@ -204,3 +204,25 @@ async def test_slots_are_given_back_where_they_were_taken_when_lanes_change_side
     await world.settle()
 
     assert len([each for each in world.under_way if each.startswith("c")]) == 4
+
+
+async def test_one_broken_connection_does_not_put_a_good_endpoint_behind_those_that_hang() -> None:
+    hanging = [f"h{number}" for number in range(6)]
+    world = await a_world("good", *hanging, limits=Limits(sick_in_flight_max=2))
+    await prove(world, "good", *hanging)
+    for name in hanging:
+        for number in range(10):
+            world.lanes.offer(a_delivery(name, number))
+    await world.settle()
+    world.time.advance(15)
+    for what in list(world.under_way):
+        await world.end(what, status=None)
+    assert len(world.under_way) == 2
+
+    world.lanes.offer(a_delivery("good", 1))
+    await world.settle()
+    await world.end("good/1", status=None)
+    world.lanes.offer(a_delivery("good", 2))
+    await world.settle()
+
+    assert "good/2" in world.under_way
