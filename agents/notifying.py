@@ -157,7 +157,9 @@ class _Notifier:
     def attempts(self, message: AttemptsMade, envelope: Envelope) -> Result:
         """What follows each of them, one after the other, as if each had come alone."""
         results = [self.attempted(one, envelope) for one in message.attempts]
-        facts = {"merchant_id": message.merchant_id, "attempts": len(results)}
+        facts: dict[str, object] = {"attempts": len(results)}
+        if len({one.merchant_id for one in message.attempts}) == 1:
+            facts["merchant_id"] = message.merchant_id
         records = tuple(each for result in results for each in result.records)
         return Result(records=records, outcome=DeliveryStatus.DELIVERED, facts=facts)
 

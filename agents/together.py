@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.step import record
+from connectors.log.places import partition_of
 from streams.domain.delivery import SUCCESS
-from streams.domain.ids import MerchantId
 from streams.messages import AttemptMade, AttemptsMade
 from streams.ports import Record
 from streams.topics import NOTIFICATIONS
@@ -15,23 +15,25 @@ TOGETHER_MAX = 32
 """A record for each attempt costs the step more than the attempt; a larger one holds others up."""
 
 
-def records_of(made: Sequence[AttemptMade]) -> list[Record]:
-    """Attempts as records, each merchant's successes together.
+def records_of(made: Sequence[AttemptMade], *, partitions: int) -> list[Record]:
+    """Attempts as records, the successes of each partition together, of whichever merchant.
 
     What fails goes alone: it may be the turn at which the merchant's other endpoints are told of
     this one, and what is told once is known by the record that it follows from.
     """
     together: list[list[AttemptMade]] = []
-    latest: dict[MerchantId, list[AttemptMade]] = {}
+    latest: dict[int, list[AttemptMade]] = {}
     for one in made:
-        some = latest.get(one.merchant_id)
         if one.attempt.status_code not in SUCCESS:
             together.append([one])
-        elif some is not None and len(some) < TOGETHER_MAX:
+            continue
+        partition = partition_of(one.merchant_id.encode(), partitions)
+        some = latest.get(partition)
+        if some is not None and len(some) < TOGETHER_MAX:
             some.append(one)
         else:
-            latest[one.merchant_id] = [one]
-            together.append(latest[one.merchant_id])
+            latest[partition] = [one]
+            together.append(latest[partition])
     return [_record(some) for some in together]
 
 

@@ -126,7 +126,9 @@ class Worker:
         self._lanes: LanesService | None = None
         self._deadlines: Deadlines | None = None
         self._beside: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
-        self._gathering = Gathering[AttemptMade](lambda made: self._append(records_of(made)))
+        self._gathering = Gathering[AttemptMade](
+            lambda made: self._append(records_of(made, partitions=parts.partitions))
+        )
         self._offer: Callable[[], Awaitable[None]] | None = None
         self._share = Share(parts.partitions)
         self._is_sharing = self._is_stopping = False

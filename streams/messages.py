@@ -172,7 +172,10 @@ class AttemptMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptsMade:
-    """Attempts to tell one merchant that all ended well, within a moment."""
+    """Attempts that all ended well within a moment, of merchants of one partition.
+
+    `merchant_id` is one of these, whose key the record has.
+    """
 
     merchant_id: MerchantId
     attempts: tuple[AttemptMade, ...]

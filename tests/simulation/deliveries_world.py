@@ -24,7 +24,7 @@ from streams.messages import AttemptMade
 from streams.ports import Record
 from streams.topics import NOTIFICATIONS
 from tables.pending import Pending
-from tests.simulation.fake_log import Durability, FakeLog
+from tests.simulation.fake_log import PARTITIONS, Durability, FakeLog
 from tests.simulation.network import Network, Temper
 from tests.simulation.processes import LoggedTable, Process
 from tests.simulation.virtual_time import Life, WallClock
@@ -207,7 +207,7 @@ class DeliveriesWorld:
 
         async def append(made: Sequence[AttemptMade]) -> None:
             await life.wait(self._log_seconds())
-            self.append(records_of(made))
+            self.append(records_of(made, partitions=PARTITIONS))
             await life.wait(self._log_seconds())
 
         def fail_stop(reason: str) -> None:

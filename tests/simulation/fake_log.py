@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from connectors.log.places import partition_of
 from streams.ports import Place, Record
 
 PARTITIONS = 2
@@ -30,7 +30,7 @@ class FakeLog:
 
     @staticmethod
     def partition_of(record: Record) -> int:
-        return zlib.crc32(record.key) % PARTITIONS
+        return partition_of(record.key, PARTITIONS)
 
     def append(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -63,3 +63,16 @@ async def test_who_gives_up_does_not_take_the_others_along() -> None:
     await patient
 
     assert [record.value for record in appended] == [b"hasty", b"patient"]
+
+
+async def test_as_many_as_there_may_be_wait_for_no_more() -> None:
+    appended: list[int] = []
+
+    async def append(records: Sequence[Record]) -> None:
+        appended.append(len(records))
+
+    gathering = Gathering(append, most=2, seconds=60)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(gathering.append(a_record(name)) for name in "abcd"))
+
+    assert appended == [2, 2]

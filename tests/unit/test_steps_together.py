@@ -1,4 +1,4 @@
-"""Successes that one merchant's server answers within a moment are told to the step together."""
+"""Successes that servers answer within a moment are told to the step together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agents.together import TOGETHER_MAX, records_of
+from connectors.log.places import partition_of
 from streams.codecs import decode_notification_message
 from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId
@@ -40,24 +41,35 @@ def told(records: list[Record]) -> list[tuple[bytes, list[str]]]:
     return found
 
 
-def test_successes_of_a_merchant_go_together_and_all_else_goes_alone() -> None:
+def test_successes_of_a_partition_go_together_and_all_else_goes_alone() -> None:
     attempts = [attempt(name) for name in "abcdef"]
     attempts[1] = attempt("b", merchant=OTHER)
     attempts[2] = attempt("c", code=500)
     attempts[4] = attempt("e", code=410)
 
-    assert told(records_of(attempts)) == [
-        (KEY, ["a", "d", "f"]),
-        (OTHER.encode(), ["b"]),
+    assert told(records_of(attempts, partitions=1)) == [
+        (KEY, ["a", "b", "d", "f"]),
         (KEY, ["c"]),
         (KEY, ["e"]),
     ]
 
 
+def test_each_record_is_of_the_partition_of_all_that_it_tells_of() -> None:
+    merchants = [MerchantId(f"mer_{number}") for number in range(40)]
+    attempts = [attempt(merchant, merchant=merchant) for merchant in merchants]
+
+    found = told(records_of(attempts, partitions=4))
+
+    assert sorted(name for _, names in found for name in names) == sorted(merchants)
+    assert len(found) == 4
+    for key, names in found:
+        assert {partition_of(name.encode(), 4) for name in names} == {partition_of(key, 4)}
+
+
 def test_only_so_many_go_together() -> None:
     count = 2 * TOGETHER_MAX + 1
 
-    sizes = [len(names) for _, names in told(records_of([attempt("x")] * count))]
+    sizes = [len(names) for _, names in told(records_of([attempt("x")] * count, partitions=4))]
 
     assert sizes == [TOGETHER_MAX, TOGETHER_MAX, 1]
 
