@@ -68,7 +68,12 @@ def measured(points: Sequence[Point]) -> list[Row]:
 
 def _sizes(point: Point) -> tuple[str, str]:
     log, history = (point.stored_bytes[name] for name in ("log", "history"))
-    return f"{log:,.0f}", f"{history:,.0f}"
+    return _figure(log), _figure(history)
+
+
+def _figure(size: float) -> str:
+    """A size; Cassandra may keep all of a short run in its commit log, which tells nothing."""
+    return f"{size:,.0f}" if size else "-"
 
 
 def besides(point: Point) -> list[Row]:
@@ -107,6 +112,8 @@ def growth(points: Sequence[Point]) -> list[Row]:
             if "open" not in name:
                 sizes = [
                     f"{line_slope([(of(p), p.stored_bytes[kind]) for p in some]):+,.0f}"
+                    if points[0].stored_bytes[kind]
+                    else "-"
                     for kind in ("log", "history")
                 ]
             us = line_slope([(of(point), point.product_us) for point in some])
@@ -135,7 +142,7 @@ def _varied(points: Sequence[Point], of: Callable[[Point], float]) -> list[Point
 
 
 def needed(point: Point, *, rates: Sequence[float] = RATES) -> list[Row]:
-    """What each rate needs, worked out from the first shape."""
+    """What each rate needs, worked out from one shape."""
     rows: list[Row] = [
         (
             "Notices a second",
@@ -161,7 +168,7 @@ def needed(point: Point, *, rates: Sequence[float] = RATES) -> list[Row]:
                 f"{product:,.1f}",
                 f"{engines * copies:,.1f}",
                 f"{log / MEGABYTE:,.0f}",
-                f"{history * DAY_SECONDS / GIGABYTE:,.0f}",
+                _figure(history * DAY_SECONDS / GIGABYTE),
                 f"{math.ceil(total / CORES / USE_MAX):,}",
                 limit(parts_us(point), rate, is_real=is_real),
             )

@@ -114,3 +114,23 @@ def test_all_tables_are_markdown() -> None:
     assert sum(line.startswith("|---") for line in lines) == 4
     assert "| product, for each invoice that is registered | 700 |" in lines
     assert "| within the step `settling` | 150 |" in lines
+
+
+def test_what_is_needed_is_worked_out_from_the_highest_rate() -> None:
+    fast = replace(EMBEDDED, shape=Shape(name="fast", rate=500), cpu_us={"worker": 1_000.0})
+
+    lines = tables([EMBEDDED, fast])
+
+    assert any(line.startswith("| 500 | measured | 0.5 |") for line in lines)
+    assert not any(line.startswith("| 200 | measured") for line in lines)
+
+
+def test_history_that_is_not_on_the_disk_yet_has_no_size() -> None:
+    points = [
+        replace(point, stored_bytes={"log": 20_000.0, "history": 0.0})
+        for point in (REAL, replace(REAL, shape=Shape(name="2", rate=100, endpoints=2)))
+    ]
+
+    rows = [measured(points)[1], growth(points)[1], needed(points[0])[1]]
+
+    assert [rows[0][-1], rows[1][3], rows[2][5]] == ["-", "-", "-"]
