@@ -243,6 +243,7 @@ class DeliveryLanes:
         else:
             entry.state = State.DROPPED
             entry.step_out()
+            self._held.drop_row(entry)  # what it held up waits in the table until `follow`
             self._held.remove(entry)
             self._flights.decided(entry)
             self._refill(entry.lane)

@@ -131,6 +131,7 @@ class DeliveriesStory:
         acts += [self.resend] * random.randint(0, 4)
         acts += [self.crash] * random.choice([0, 0, 1, 3, 6])
         acts += [self.stop] * random.randint(0, 1)
+        acts += [self.move] * random.choice([0, 0, 0, 1, 4])
         return acts
 
     # --- how it goes
@@ -239,6 +240,13 @@ class DeliveriesStory:
     def stop(self) -> None:
         if not self.world.life.is_over:
             self.world.stop(self._return)
+
+    def move(self) -> None:
+        """A merchant's partition goes to another worker, and comes back while much is under way."""
+        merchant = self._random.choice(MERCHANTS)
+        self.world.move(merchant, away=True)
+        back = partial(self.world.move, merchant, away=False)
+        self._loop.call_later(self._random.choice([0.1, 3.0, 60.0]), back)
 
     def _return(self) -> None:
         self.world.standings.is_forgotten = self._random.random() < 0.5

@@ -19,12 +19,13 @@ from agents.notifying import notifying
 from agents.together import records_of
 from streams.codecs import decode_counter, decode_delivery, decode_endpoints
 from streams.domain.delivery import Attempt, Delivery, Endpoint, Target
-from streams.domain.ids import EndpointId
+from streams.domain.ids import EndpointId, MerchantId
 from streams.messages import AttemptMade
 from streams.ports import Record
 from streams.topics import NOTIFICATIONS
 from tables.pending import Pending
 from tests.simulation.fake_log import PARTITIONS, Durability, FakeLog
+from tests.simulation.moving import OurLanes
 from tests.simulation.network import Network, Temper
 from tests.simulation.processes import LoggedTable, Process
 from tests.simulation.virtual_time import Life, WallClock
@@ -92,6 +93,8 @@ class DeliveriesWorld:
         self.deliveries = LoggedTable(self.log, "deliveries", decode_delivery)
         self.pending = Pending(self.deliveries, counters=self.deliveries.view(decode_counter))
         self.lives: list[Life] = []
+        self.away: set[MerchantId] = set()
+        self.moves: list[float] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_awake = False
         self.begin()
@@ -128,16 +131,33 @@ class DeliveriesWorld:
             limits=self.limits,
             call_later=self.life.call_later,
         )
+        ours = OurLanes(self.lanes, self.away)
         self._process = Process(
             topic=NOTIFICATIONS.name,
-            step=notifying(endpoints=self.endpoints, pending=self.pending, lanes=self.lanes),
+            step=notifying(endpoints=self.endpoints, pending=self.pending, lanes=ours),
             log=self.log,
             durability=self._make_durability(self.log),
             tables=(self.endpoints, self.deliveries),
         )
         self._process.restart()
+        self._share_out()
+
+    def move(self, merchant: MerchantId, *, away: bool) -> None:
+        """Another worker gets the partition of a merchant, and sends nothing; or gives it back."""
+        self.moves.append(self._loop.time())
+        if away:
+            self.away.add(merchant)
+        else:
+            self.away.discard(merchant)
+        if not self.life.is_over:
+            self.lanes.pause()
+            self.lanes.keep(lambda each: each not in self.away)
+            self._share_out()
+
+    def _share_out(self) -> None:
         for endpoint in self.known_endpoints():
-            self.lanes.set_endpoint(endpoint)
+            if endpoint.merchant_id not in self.away:
+                self.lanes.set_endpoint(endpoint)
         self._run(self._take_up(self.life))
 
     def kill(self) -> None:
