@@ -84,9 +84,9 @@ class DeliveryLanes:
             self._schedule(known)
 
     def withdraw(self, delivery_id: DeliveryId) -> None:
-        """Forget a delivery; an attempt under way ends as it ends."""
-        entry = self._held.get(delivery_id)
-        if entry is not None:
+        """Forget a delivery, which is over; an attempt under way ends as it ends."""
+        if (entry := self._held.get(delivery_id)) is not None:
+            entry.is_over = True
             self._forget(entry)
 
     def set_endpoint(self, endpoint: Endpoint) -> None:
@@ -270,7 +270,7 @@ class DeliveryLanes:
         is_success, wanted = attempt.status_code in SUCCESS, entry.successor
         if is_success and wanted is not None and wanted.round == entry.delivery.round:
             entry.successor = None  # a retry, of an attempt that another process made before
-        if is_success or entry.is_withdrawn:
+        if is_success or entry.is_over:
             # What is recorded of it comes in a moment, and changes nothing for the next one.
             entry.is_delivered = True
             if (follower := entry.release()) is not None:

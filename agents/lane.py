@@ -103,6 +103,8 @@ class Entry:
     outlives: list[DeliveryId] = field(default_factory=list)
     """What may go by the table, and waits for this attempt all the same."""
     is_withdrawn: bool = False
+    """Forgotten while it is sent: it is over, or another worker has it."""
+    is_over: bool = False
     is_delivered: bool = False
     is_overdue: bool = False
 

@@ -115,3 +115,19 @@ async def test_what_was_dropped_before_its_time_takes_no_memory(is_closed: bool)
 
     assert world.lanes.waiting == 0
     assert entries() - before < 500
+
+
+async def test_what_failed_after_it_came_back_still_goes_before_what_follows_it() -> None:
+    world = await a_world("a")
+    row, follower = a_row(1), replace(a_row(2), after=a_row(1).key)
+    world.pending.put(follower)
+    await moved_away_and_back(world, row)
+    await came_back(world)
+
+    await world.end("a/1", status=None)
+    again = a_retry(world, row)
+    world.pending.put(again)
+    world.lanes.offer(again)
+    await in_time(world)
+
+    assert world.all_sent == ["a/1", "a/1"]
