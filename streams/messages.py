@@ -172,10 +172,7 @@ class AttemptMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptsMade:
-    """Attempts that all ended well within a moment, of merchants of one partition.
-
-    `merchant_id` is one of these, whose key the record has.
-    """
+    """Successes of one moment and partition; the record has one of their merchants as its key."""
 
     merchant_id: MerchantId
     attempts: tuple[AttemptMade, ...]
