@@ -19,12 +19,14 @@ from tables.pending import Pending
 
 
 def verdict_of(
-    message: AttemptMade, row: Delivery | None, endpoints: Sequence[Endpoint]
+    message: AttemptMade, under_way: Delivery | None, endpoints: Sequence[Endpoint]
 ) -> Verdict | TellAgain:
     """What follows an attempt, by what it says.
 
-    Nobody is told again who has acknowledged meanwhile, as the row knows, or whose endpoint was
-    removed: what was pending for it is on its way to be dropped, in the round that it had then.
+    Nobody is told again who has acknowledged meanwhile, as the row knows, of what is over, or whose
+    endpoint was removed: what was pending for it is on its way to be dropped, in the round that it
+    had then. An attempt that is read again finds the round after it under way; where that is over
+    too, history hears of its end, which counts more than what is said of this one.
     """
     verdict = after_attempt(
         message.attempt,
@@ -33,7 +35,7 @@ def verdict_of(
         fraction=message.fraction,
         retry_seconds=message.retry_seconds,
     )
-    is_over = row is not None and row.acknowledged
+    is_over = under_way is None or (under_way.round == message.round and under_way.acknowledged)
     is_there = any(each.endpoint_id == message.endpoint_id for each in endpoints)
     seconds = message.ack_seconds if is_there and not is_over else 0
     return after_telling(verdict, message.attempt, tellings=message.tellings, seconds=seconds)

@@ -127,12 +127,12 @@ class _Notifier:
 
     def attempted(self, message: AttemptMade, envelope: Envelope) -> Result:
         """Decide what follows an attempt; a replay says the same again and changes nothing."""
-        row = self._row(message)
+        row = under_way = self._row(message)
         if row is None:
             self._lanes.withdraw(message.delivery_id)  # it is over, whatever they still hold of it
         elif row.round != message.round:
             row = None
-        verdict = verdict_of(message, row, self._endpoints.of(message.merchant_id))
+        verdict = verdict_of(message, under_way, self._endpoints.of(message.merchant_id))
         more = self._heard(message, row, envelope)
         is_new = row is not None and row.attempts < message.attempt.number
         match verdict:

@@ -22,7 +22,7 @@ from streams.messages import (
 from tests.builders import ENDPOINT, MERCHANT, NOW, an_attempt, an_endpoint
 from tests.notifying_desk import BAD, OK, OTHER, TOLD, Desk, ended, made
 from tests.step_builders import said
-from tests.unit.test_steps_order import notified, rows
+from tests.unit.test_steps_order import dropped, notified, rows
 
 ASKING = replace(an_endpoint(), ack_required=True, ack_seconds=600)
 LATER = NOW + timedelta(seconds=600)
@@ -259,6 +259,15 @@ def test_an_attempt_at_an_endpoint_that_was_removed_meanwhile_is_the_last_one(de
     result = desk.read(made(OK, delivery=first, ack_seconds=600))
 
     assert (rows(desk), ended(result).next_attempt_at) == ([], None)
+
+
+def test_nobody_is_told_again_of_what_was_superseded_in_mid_attempt() -> None:
+    desk, (first, *_) = a_row()
+    desk.read(dropped(first))
+
+    result = desk.read(made(OK, delivery=first, ack_seconds=600))
+
+    assert (ended(result).next_attempt_at, ended(result).is_unacknowledged) == (None, True)
 
 
 def test_a_resend_takes_the_place_of_what_waits(desk: Desk) -> None:
