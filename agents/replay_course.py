@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -142,38 +143,48 @@ class Course:
         events = await self._history.event_bodies(row.merchant_id, ids)
         standings = await self._history.delivery_standings([each.delivery_id for each in rows])
         for each in rows:
-            event = events.get(each.event_id)
-            self._under_way[each.delivery_id] = _UnderWay(
-                standings[each.delivery_id][0],
-                delivery_key(row.endpoint_id, each.created_at, each.delivery_id),
-                event.invoice_id if event is not None else None,
-            )
+            event, standing = events.get(each.event_id), standings.get(each.delivery_id)
+            if standing is not None:
+                self._under_way[each.delivery_id] = _UnderWay(
+                    standing.round,
+                    delivery_key(row.endpoint_id, each.created_at, each.delivery_id),
+                    event.invoice_id if event is not None else None,
+                )
 
     async def _forget_finished(self) -> None:
         standings = await self._history.delivery_standings(list(self._under_way))
         for delivery_id, sent in list(self._under_way.items()):
-            in_round, status = standings.get(delivery_id, (sent.round, None))
-            if in_round >= sent.round and status not in UNDER_WAY:
+            standing = standings.get(delivery_id)
+            if standing is None or (
+                standing.round >= sent.round and standing.status not in UNDER_WAY
+            ):
                 del self._under_way[delivery_id]
+
+    async def _acknowledged(self, event_ids: Sequence[NotificationId]) -> set[NotificationId]:
+        look, endpoint_id = self._history.acknowledgement, self._row.endpoint_id
+        found = await asyncio.gather(*(look(each, endpoint_id) for each in event_ids))
+        return {each for each, heard in zip(event_ids, found, strict=True) if heard is not None}
 
     async def _made(self, found: Chosen) -> Portion:
         row, rows = self._row, [each for each, _ in found.rows]
         ids = [each.event_id for each in rows]
         events = await self._history.event_bodies(row.merchant_id, ids)
         standings = await self._history.delivery_standings([each.delivery_id for each in rows])
+        acknowledged = await self._acknowledged(ids)
         latest = {sent.invoice_id: sent.key for sent in self._under_way.values()}
         made: list[tuple[Delivery, InvoiceId | None]] = []
         for each, previous_id in found.rows:
-            event = events.get(each.event_id)
-            if event is None or (previous_id is None and each.sequence > 1):
+            event, standing = events.get(each.event_id), standings.get(each.delivery_id)
+            if standing is None or event is None or (previous_id is None and each.sequence > 1):
                 continue  # its body cannot be made again byte for byte
             again = made_again(
                 each,
+                standing,
                 merchant_id=row.merchant_id,
                 endpoint_id=row.endpoint_id,
                 event_body=event.body,
                 previous_id=previous_id,
-                round_before=standings[each.delivery_id][0],
+                acknowledged=each.event_id in acknowledged,
                 now=self._clock(),
             )
             after = latest.get(event.invoice_id, "") if event.invoice_id else ""

@@ -10,7 +10,7 @@ from api.call import Answer, Call, answer
 from api.errors import Problem, not_found
 from api.requests import DeliveriesQuery, Nothing
 from api.tracing import TRACEPARENT, traced_record
-from streams.domain.delivery import Attempt, Delivery, DeliveryStatus
+from streams.domain.delivery import Attempt, Delivery
 from streams.domain.ids import DeliveryId, EndpointId, NotificationId
 from streams.messages import ResendRequested
 from streams.ports import DeliveryRow
@@ -77,20 +77,15 @@ async def _again(call: Call[object, object], row: DeliveryRow) -> Delivery:
     previous_id = await _previous(call, row)
     again = made_again(
         row,
+        row,
         merchant_id=call.merchant_id,
         endpoint_id=row.endpoint_id,
         event_body=event.body,
         previous_id=previous_id,
-        # One that is to be told again waits as the round after this one already.
-        round_before=row.round + _is_told_again(row),
+        acknowledged=row.acknowledged is not None,
         now=ports.clock(),
     )
-    acknowledged = row.acknowledged is not None
-    return replace(again, acknowledged=acknowledged, traceparent=call.request[TRACEPARENT])
-
-
-def _is_told_again(row: DeliveryRow) -> bool:
-    return row.status is DeliveryStatus.DELIVERED and row.next_attempt_at is not None
+    return replace(again, traceparent=call.request[TRACEPARENT])
 
 
 async def _previous(call: Call[object, object], row: DeliveryRow) -> NotificationId | None:

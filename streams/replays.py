@@ -98,6 +98,15 @@ class EventBody:
     invoice_id: InvoiceId | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStanding:
+    """How a delivery stands in its latest round."""
+
+    round: int
+    status: DeliveryStatus
+    next_attempt_at: datetime | None
+
+
 class Replays(Protocol):
     """The part of history that replays need; every method may raise `Unavailable`."""
 
@@ -115,8 +124,8 @@ class Replays(Protocol):
 
     async def delivery_standings(
         self, delivery_ids: Sequence[DeliveryId]
-    ) -> Mapping[DeliveryId, tuple[int, DeliveryStatus]]:
-        """The round and the status of each delivery that is known."""
+    ) -> Mapping[DeliveryId, DeliveryStanding]:
+        """How each delivery stands that is known."""
         ...
 
     async def event_bodies(

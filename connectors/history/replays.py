@@ -14,7 +14,7 @@ from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, InvoiceId, MerchantId, NotificationId
 from streams.domain.ids import ReplayId as Id
 from streams.domain.replay import EndReason, ReplayStatus
-from streams.replays import EventBody, ReplayRequested, ReplayRow
+from streams.replays import DeliveryStanding, EventBody, ReplayRequested, ReplayRow
 
 KIND = "replays"
 _COLUMNS = (
@@ -62,14 +62,12 @@ def running_replays(connection: sqlite3.Connection) -> list[tuple[MerchantId, Id
 
 def delivery_standings(
     connection: sqlite3.Connection, delivery_ids: Sequence[DeliveryId]
-) -> dict[DeliveryId, tuple[int, DeliveryStatus]]:
-    """The round and the status of each delivery that is known."""
+) -> dict[DeliveryId, DeliveryStanding]:
+    """How each delivery stands that is known."""
     source = "deliveries WHERE delivery_id IN (SELECT value FROM json_each(?))"
-    found = select(connection, "delivery_id, round, status", source, [array(delivery_ids)])
-    return {
-        DeliveryId(delivery_id): (in_round, DeliveryStatus(status))
-        for delivery_id, in_round, status in found
-    }
+    columns = "delivery_id, round, status, next_attempt_us"
+    found = select(connection, columns, source, [array(delivery_ids)])
+    return {DeliveryId(each): delivery_standing(*standing) for each, *standing in found}
 
 
 def event_bodies(
@@ -86,6 +84,15 @@ def event_bodies(
             connection, "event_id, invoice_id, body", source, values
         )
     }
+
+
+def delivery_standing(in_round: int, status: str, next_us: int | None) -> DeliveryStanding:
+    """How a delivery stands, of either engine."""
+    return DeliveryStanding(
+        round=in_round,
+        status=DeliveryStatus(status),
+        next_attempt_at=moment_of(next_us) if next_us else None,
+    )
 
 
 def replay_row(row: Sequence[Any]) -> ReplayRow:

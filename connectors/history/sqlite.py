@@ -42,7 +42,7 @@ from streams.domain.invoice import InvoiceStatus, InvoiceTerms
 from streams.happenings import NoticeAccepted
 from streams.installations import Claim
 from streams.ports import Archived, DeliveryRow, EventRow, InvoiceRow, QuarantineRow, WaitingRow
-from streams.replays import EventBody, ReplayRow
+from streams.replays import DeliveryStanding, EventBody, ReplayRow
 from streams.sequences import SequenceRow
 
 
@@ -210,7 +210,7 @@ class SqliteHistory:
 
     async def delivery_standings(
         self, delivery_ids: Sequence[DeliveryId]
-    ) -> Mapping[DeliveryId, tuple[int, DeliveryStatus]]:
+    ) -> Mapping[DeliveryId, DeliveryStanding]:
         return await self._readers.read(
             partial(replays.delivery_standings, delivery_ids=delivery_ids)
         )

@@ -16,6 +16,7 @@ from streams.domain.ids import ReplayId as Id
 from streams.domain.replay import EndReason, ReplayStatus, Selection
 from streams.ports import History
 from streams.replays import (
+    DeliveryStanding,
     EventBody,
     ReplayAdvanced,
     ReplayEnded,
@@ -201,16 +202,22 @@ async def test_how_deliveries_stand_is_told_for_many_at_once(history: History) -
     one = a_delivery(notification=a_notification(cause="c1"), sequence=1)
     two = a_delivery(notification=a_notification(cause="c2"), sequence=2)
     again = replace(two, round=1, replay_id=ONE)
-    ended = a_delivery_attempted(
-        delivery=one, status=DeliveryStatus.DELIVERED, attempt=an_attempt(), says_all=True
-    )
-    await history.store(archived(a_deliveries_started(deliveries=(one, two)), ended))
-    await history.store(archived(a_deliveries_started(deliveries=(again,)), first_offset=5))
-
+    told = a_delivery_attempted(delivery=one, attempt=an_attempt(), says_all=True)
+    to_be_told = replace(told, round=1, next_attempt_at=NOW + SECOND)
+    await history.store(archived(a_deliveries_started(deliveries=(one, two)), told))
     ids = [one.delivery_id, DeliveryId("dlv_none"), two.delivery_id]
+    first = await history.delivery_standings(ids)
+    await history.store(archived(a_deliveries_started(deliveries=(again,)), first_offset=5))
+    await history.store(archived(to_be_told, first_offset=6))
+
+    delivered, pending = DeliveryStatus.DELIVERED, DeliveryStatus.PENDING
+    assert first == {
+        one.delivery_id: DeliveryStanding(round=0, status=delivered, next_attempt_at=None),
+        two.delivery_id: DeliveryStanding(round=0, status=pending, next_attempt_at=two.due_at),
+    }
     assert await history.delivery_standings(ids) == {
-        one.delivery_id: (0, DeliveryStatus.DELIVERED),
-        two.delivery_id: (1, DeliveryStatus.PENDING),
+        one.delivery_id: DeliveryStanding(round=1, status=delivered, next_attempt_at=NOW + SECOND),
+        two.delivery_id: DeliveryStanding(round=1, status=pending, next_attempt_at=two.due_at),
     }
     assert await history.delivery_standings([]) == {}
 

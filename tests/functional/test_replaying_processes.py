@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,10 @@ import pytest
 from agents import replay_course, replaying
 from agents.replaying import Replaying
 from streams.codecs import decode_notification_message
-from streams.domain.ids import MerchantId, ReplayId
+from streams.domain.ids import DeliveryId, MerchantId, ReplayId
 from streams.messages import ResendRequested
 from streams.ports import History, Place, Record
+from streams.replays import DeliveryStanding
 from tests.api_shop import Shop, a_shop
 from tests.conftest import Eventually
 from tests.fakes import FailingHistory
@@ -173,3 +174,23 @@ async def test_an_invoice_is_replayed_in_its_order(
     # Two events of each of two invoices: the second of each comes behind the first.
     assert [row.round for row in rows] == [1, 1, 1, 1]
     assert [row.after for row in rows] == ["", rows[0].key, "", rows[2].key]
+
+
+class Forgetful(FailingHistory):
+    """A history whose retention removes deliveries between two reads."""
+
+    async def delivery_standings(self, _: object) -> Mapping[DeliveryId, DeliveryStanding]:
+        return {}
+
+
+async def test_what_is_removed_while_it_is_read_is_found_and_not_resent(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        path = await delivered(shop, 2)
+        begun = await asked(shop, path, statuses=["delivered"])
+        await turns(shop, Process(shop).runner, 2)
+        process = Process(shop, Forgetful(shop.world.history))  # number 1 is under way, it heard
+        await turns(shop, process.runner)
+        done = await shop.get(f"{path}/{begun['id']}")
+
+    assert process.resent == []
+    assert (done["status"], done["found"], done["resent"]) == ("done", 2, 1)

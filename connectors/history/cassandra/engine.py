@@ -58,7 +58,7 @@ from streams.ports import (
     QuarantineRow,
     WaitingRow,
 )
-from streams.replays import EventBody, ReplayRow
+from streams.replays import DeliveryStanding, EventBody, ReplayRow
 from streams.sequences import SequenceRow
 from streams.topics import DAY_SECONDS
 
@@ -207,7 +207,7 @@ class CassandraHistory:
 
     async def delivery_standings(
         self, delivery_ids: Sequence[DeliveryId]
-    ) -> Mapping[DeliveryId, tuple[int, DeliveryStatus]]:
+    ) -> Mapping[DeliveryId, DeliveryStanding]:
         return await replays.delivery_standings(self._session, delivery_ids)
 
     async def event_bodies(

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from connectors.history.cassandra import times
 from connectors.history.cassandra.session import Request, Session
 from connectors.history.cursors import cursor_of, time_and_id_in
-from connectors.history.replays import KIND, replay_row
+from connectors.history.replays import KIND, delivery_standing, replay_row
 from connectors.history.rows import Rows
-from streams.domain.delivery import DeliveryStatus
 from streams.domain.ids import DeliveryId, EndpointId, MerchantId, ReplayId
 from streams.ports import Archived
-from streams.replays import ReplayRow
+from streams.replays import DeliveryStanding, ReplayRow
 
 _ALL = 0
 """The one partition of all that are running."""
@@ -51,7 +50,9 @@ _OF_ENDPOINT = (
     " AND endpoint_id = ? AND (created_us, replay_id) < (?, ?) LIMIT ?"
 )
 _ALL_RUNNING = "SELECT merchant_id, replay_id FROM replays_running WHERE part = ?"
-_STANDINGS = "SELECT delivery_id, round, status FROM deliveries WHERE delivery_id IN ?"
+_STANDINGS = (
+    "SELECT delivery_id, round, status, next_attempt_us FROM deliveries WHERE delivery_id IN ?"
+)
 _ROUNDS = "SELECT round, replay_id FROM delivery_rounds WHERE delivery_id = ?"
 _LAST = 2**63 - 1
 
@@ -114,12 +115,12 @@ async def running_replays(session: Session) -> list[tuple[MerchantId, ReplayId]]
 
 async def delivery_standings(
     session: Session, delivery_ids: Sequence[DeliveryId]
-) -> dict[DeliveryId, tuple[int, DeliveryStatus]]:
-    """The round and the status of each delivery that is known."""
+) -> dict[DeliveryId, DeliveryStanding]:
+    """How each delivery stands that is known."""
     found = await session.keyed(_STANDINGS, delivery_ids)
     return {
-        DeliveryId(each): (in_round, DeliveryStatus(status))
-        for each, in_round, status in found.values()
+        DeliveryId(each): delivery_standing(in_round, status, next_us)
+        for each, in_round, status, next_us in found.values()
         if status is not None
     }
 
