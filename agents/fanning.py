@@ -120,8 +120,8 @@ def _in_order(made: list[Delivery], before: Delivery | None) -> list[Delivery]:
 def _before(message: Notified, endpoint: Endpoint, pending: Pending) -> list[Delivery]:
     """What is pending of the same invoice, told before; the oldest first."""
     found = (pending.get(_key(endpoint, told)) for told in reversed(message.earlier))
-    # What was delivered once, and is told again, holds up nothing and is not replaced.
-    return [row for row in found if row is not None and not row.tellings]
+    # What had ended once, and is told or sent again, holds up nothing and is not replaced.
+    return [row for row in found if row and not row.tellings and not row.had_ended]
 
 
 def _key(endpoint: Endpoint, one: Notification | Told) -> str:

@@ -17,18 +17,25 @@ from tables.pending import Pending
 def placed(delivery: Delivery, under_way: Delivery | None, pending: Pending) -> Delivery:
     """The delivery behind the one that it comes `after`, which learns of it.
 
-    One that is under way keeps its place. Where the other has ended, or has another behind it
-    already, there is nothing to wait for.
+    One that is under way keeps its place; any other had ended. Where the one before has ended, is
+    not sent again itself, or has another behind it already, there is nothing to wait for.
     """
     if under_way is not None:
         acknowledged = delivery.acknowledged or under_way.acknowledged
         after, then = under_way.after, under_way.then
-        return replace(delivery, after=after, then=then, acknowledged=acknowledged)
+        return replace(
+            delivery,
+            after=after,
+            then=then,
+            acknowledged=acknowledged,
+            had_ended=under_way.had_ended or under_way.tellings > 0,
+        )
     before = pending.get(delivery.after) if delivery.after else None
-    if before is None or before.then not in {"", delivery.key}:
-        return replace(delivery, after="")
+    is_ahead = before is not None and before.had_ended and not before.tellings
+    if before is None or not is_ahead or before.then not in {"", delivery.key}:
+        return replace(delivery, after="", had_ended=True)
     pending.put(replace(before, then=delivery.key))
-    return delivery
+    return replace(delivery, had_ended=True)
 
 
 def end_of_replay(delivery: Delivery, at: datetime) -> tuple[Record, ...]:

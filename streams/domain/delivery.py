@@ -122,8 +122,7 @@ class Endpoint:
         """What deliveries are signed with at `now`, newest first."""
         if self.secrets:
             return good_at(self.secrets, now)
-        created_at = self.created_at
-        return (SigningSecret(secret_id="", sealed=self.sealed_secret, created_at=created_at),)
+        return (SigningSecret(secret_id="", sealed=self.sealed_secret, created_at=self.created_at),)
 
     def tidied(self, now: datetime) -> Endpoint:
         """The same without the secrets whose time has passed."""
@@ -199,6 +198,8 @@ class Delivery:
     """How often it was answered 2xx and nobody acknowledged it."""
     acknowledged: bool = False
     """Whether the merchant has acknowledged it already, so that any 2xx will do."""
+    had_ended: bool = False
+    """Whether it had ended before this round: news of its invoice passes it."""
 
     @property
     def key(self) -> str:
@@ -264,8 +265,7 @@ def after_attempt(
 ) -> Verdict:
     """Decide what follows an attempt; `fraction` in [0, 1) is the jitter, drawn by the caller.
 
-    A wait begins when the attempt has ended: one that hangs for longer than its step is long still
-    has a pause after it.
+    A wait begins when the attempt has ended: one that hung longer than its step has a pause too.
     `retry_seconds` is the endpoint's own schedule, if it has one.
     """
     if attempt.status_code in SUCCESS:

@@ -276,7 +276,7 @@ def test_a_resend_takes_the_place_of_what_waits(desk: Desk) -> None:
 
     desk.read(ResendRequested(delivery=replace(first, round=2)))
 
-    assert desk.pending == [replace(first, round=2)]
+    assert desk.pending == [replace(first, round=2, had_ended=True)]
 
 
 def test_a_resend_keeps_an_acknowledgement_that_history_did_not_know_yet(desk: Desk) -> None:
@@ -286,7 +286,7 @@ def test_a_resend_keeps_an_acknowledgement_that_history_did_not_know_yet(desk: D
 
     desk.read(ResendRequested(delivery=replace(first, round=2)))
 
-    assert rows(desk) == [replace(first, round=2, acknowledged=True)]
+    assert rows(desk) == [replace(first, round=2, acknowledged=True, had_ended=True)]
 
 
 def test_names_of_others_endpoints_are_nobodys(desk: Desk) -> None:

@@ -123,9 +123,9 @@ def test_a_drop_of_an_earlier_round_leaves_the_resent_delivery(desk: Desk) -> No
 
 def test_a_finished_delivery_is_made_again_from_its_first_attempt(desk: Desk) -> None:
     desk.read(made(OK))
-    again = replace(DELIVERY, round=1)
+    again = replace(DELIVERY, round=1, had_ended=True)
 
-    result = desk.read(ResendRequested(delivery=again))
+    result = desk.read(ResendRequested(delivery=replace(again, had_ended=False)))
 
     assert desk.pending == [again]
     assert result.outcome == "resend"

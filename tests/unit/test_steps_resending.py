@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 
 from agents.step import Result
-from streams.domain.delivery import Delivery
+from streams.domain.delivery import ATTEMPTS_MAX, Attempt, Delivery
 from streams.domain.ids import ReplayId
 from streams.domain.replay import EndReason, ReplayStatus
-from streams.messages import EndpointRemoved, ResendRequested
+from streams.messages import DeliveryDropped, EndpointRemoved, ResendRequested
 from streams.replays import ReplayEnded
 from tests.builders import ENDPOINT, MERCHANT, NOW, a_delivery, a_notification, an_endpoint
-from tests.notifying_desk import OK, SECOND, Desk, ended, made
+from tests.notifying_desk import BAD, OK, SECOND, Desk, ended, made
 from tests.step_builders import said
+from tests.unit.test_steps_order import notified, rows
 
 REPLAY = ReplayId("rpl_1")
 
@@ -23,7 +24,18 @@ def again(cause: str, *, after: Delivery | None = None) -> Delivery:
     """A delivery of a replay; it may come after another one of its invoice."""
     delivery = a_delivery(notification=a_notification(cause=cause))
     key = after.key if after is not None else ""
-    return replace(delivery, round=1, replay_id=REPLAY, after=key)
+    return replace(delivery, round=1, replay_id=REPLAY, after=key, had_ended=True)
+
+
+def ended_again(desk: Desk, *, attempt: Attempt = BAD, ack_seconds: int = 0) -> Delivery:
+    """The first state of an invoice; it has ended, and is sent again."""
+    desk.read(notified(1))
+    (first,) = desk.pending
+    last = replace(attempt, number=ATTEMPTS_MAX)
+    desk.read(made(last, delivery=first, ack_seconds=ack_seconds))
+    resend(desk, replace(first, round=2))
+    (row,) = desk.pending
+    return row
 
 
 FIRST = again("c1")
@@ -94,3 +106,69 @@ def test_a_replay_ends_with_its_endpoint(desk: Desk) -> None:
     ]
     assert ended(result).round == 1
     assert said(single.records, ReplayEnded) == []
+
+
+# --- beside news of the same invoice
+
+
+@pytest.mark.parametrize("attempt", [OK, BAD], ids=["delivered", "failed"])
+def test_news_neither_waits_for_what_had_ended_nor_replaces_it(attempt: Attempt) -> None:
+    desk = Desk(replace(an_endpoint(), supersede=True))
+    row = ended_again(desk, attempt=attempt)
+
+    result = desk.read(notified(2, earlier=1))
+
+    resent, news = rows(desk)
+    assert (resent, news.after) == (row, "")
+    assert said(result.records, DeliveryDropped) == []
+    assert desk.read(notified(2, earlier=1)).records == result.records
+
+
+def test_what_was_delivered_and_is_told_again_had_ended() -> None:
+    desk = Desk(replace(an_endpoint(), ack_required=True, ack_seconds=600))
+
+    assert ended_again(desk, attempt=OK, ack_seconds=600).had_ended
+
+
+def test_what_had_ended_is_resent_once_more() -> None:
+    desk = Desk(an_endpoint())
+    row = ended_again(desk)
+
+    resend(desk, replace(row, round=3, had_ended=False))
+
+    assert desk.pending == [replace(row, round=3)]
+
+
+def test_news_waits_for_a_resend_of_what_had_not_ended() -> None:
+    desk = Desk(replace(an_endpoint(), supersede=True))
+    desk.read(notified(1))
+    resend(desk, replace(desk.pending[0], round=1))
+
+    result = desk.read(notified(2, earlier=1))
+
+    resent, news = rows(desk)
+    assert (resent.had_ended, news.after) == (False, resent.key)
+    (drop,) = said(result.records, DeliveryDropped)
+    assert (drop.delivery_id, drop.round) == (resent.delivery_id, 1)
+
+
+def test_a_resend_does_not_come_between_news() -> None:
+    """The one before was not sent again: it is under way, and news comes behind it."""
+    desk = Desk(an_endpoint())
+    desk.read(notified(1))
+    (first,) = desk.pending
+
+    resend(desk, again("c2", after=first))
+
+    assert {row.after for row in rows(desk)} == {""}
+    assert desk.table.get(first.key) == first
+
+
+def test_it_does_not_wait_until_the_one_before_is_told_again() -> None:
+    desk = Desk(replace(an_endpoint(), ack_required=True, ack_seconds=600))
+    resend(desk, FIRST)
+    desk.read(made(OK, delivery=FIRST, ack_seconds=600))
+
+    resend(desk, NEXT)
+
+    assert desk.table.get(NEXT.key) == replace(NEXT, after="")
