@@ -49,8 +49,13 @@ class Product:
         return self.log_path.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
 
     async def wait_ready(self, seconds_max: float = READY_SECONDS_MAX) -> float:
-        """Wait until it says that it is ready; returns the seconds since its start."""
-        while monotonic_seconds() - self.began < seconds_max:
+        """Wait so long at most until it says that it is ready; returns the seconds since its start.
+
+        Raises:
+            ProductFailed: it is not ready by then, or has ended.
+        """
+        until = monotonic_seconds() + seconds_max
+        while monotonic_seconds() < until:
             if self.process.returncode is not None:
                 break
             if await _status(self.port, "/readyz") == 200:  # noqa: PLR2004  # OK, in HTTP
