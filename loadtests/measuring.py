@@ -7,11 +7,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from loadtests.crediting import lags_ms
+from loadtests.crediting import lags
 from loadtests.disk import MEGABYTE, Disk
 from loadtests.driving import Course
 from loadtests.journeys import STAGES, Journey
-from loadtests.report import Measured, percentile, spread
+from loadtests.report import Measured, percentile, spread, worst_second_ms
 from loadtests.results import Result
 from loadtests.schedule import Schedule
 from loadtests.soaking import slope
@@ -47,7 +47,8 @@ def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> 
             for what, results in _by_kind(course.results).items()
         },
         "errors": errors(course.results),
-        "generator_lag_ms": spread(lags_ms(course.results)),
+        "generator_lag_ms": spread([ms for _, ms in lags(course.results)]),
+        "generator_lag_ms_worst_second": worst_second_ms(lags(course.results)),
         "backlog_most": _backlog_most(course),
         "drained_after_seconds": _drained(living, notices),
         **_processes(course, accepted),

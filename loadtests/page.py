@@ -72,6 +72,9 @@ def _figures(figures: Measured) -> Iterator[str]:
             "webhooks to dead merchants": figures["to_dead_merchants"],
             "drained, seconds after the last answer": figures["drained_after_seconds"],
             "CPU ms of the product for each notice": figures["cpu_ms_per_notice"]["product"],
+            "lag of the generator in its worst second, ms (p99)": figures[
+                "generator_lag_ms_worst_second"
+            ],
             "MB of memory that the harness took, the truth included": harness_mb,
         }
     )

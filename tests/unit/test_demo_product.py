@@ -1,4 +1,4 @@
-"""A product that runs as a child process is waited for from when somebody asks, however old it is."""
+"""Whoever waits for a product waits from when they ask, however old it is."""
 
 from __future__ import annotations
 

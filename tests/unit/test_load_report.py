@@ -38,6 +38,7 @@ def a_document(faults: list[str] | None = None) -> dict[str, Any]:
             "stages_known": dict.fromkeys(STAGES, 8),
             "answers_ms": {"notice": SPREAD},
             "generator_lag_ms": SPREAD,
+            "generator_lag_ms_worst_second": 3.0,
             "memory_mb": {"api": {"begin": 1, "end": 2, "most": 2, "per_hour": 0.1}},
             "disk_mb": {"log": {"begin": 1, "end": 2, "most": 2, "bytes": 700}},
             "backlog_most": {"settling": 3},
