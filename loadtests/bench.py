@@ -33,6 +33,7 @@ import uvloop
 from loadtests import ratios
 from loadtests.comparing import Results, markdown, side_by_side
 from loadtests.engines import ENGINES
+from loadtests.judging import faults_of_loads, loads_of
 from loadtests.phases import (
     PHASES,
     QUICK,
@@ -62,7 +63,7 @@ class Run:
     def wrong(self) -> list[str]:
         """Everything that was not as it must be."""
         faults = [fault for each in self.benches for fault in each.faults]
-        return faults + _bottlenecks(self.results)
+        return faults + faults_of_loads(self.results)
 
     @property
     def lacking(self) -> list[str]:
@@ -210,29 +211,11 @@ def _beside_the_one_before(given: argparse.Namespace, document: Measured) -> lis
 # --- what was found, in lines
 
 
-def _loads(phases: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
-    for rate, figures in phases.get("latency", {}).items():
-        yield f"latency {rate}", figures
-    if "sustained" in phases:
-        yield f"sustained {phases['sustained']['rate']:g}/s", phases["sustained"]
-    for figures in phases.get("search", {}).get("tries", []):
-        yield f"search {figures['rate']:g}/s", figures
-
-
-def _bottlenecks(results: Results) -> list[str]:
-    return [
-        f"{engine} {name}: the generator was late by {figures['generator_lag_ms']['p99']} ms (p99)"
-        for engine, phases in results.items()
-        for name, figures in _loads(phases)
-        if figures["generator_was_the_bottleneck"] and not name.startswith("search")
-    ]
-
-
 def _lines(results: Results) -> Iterator[str]:
     loads = [
         (f"{engine} {name}", figures)
         for engine, phases in results.items()
-        for name, figures in _loads(phases)
+        for name, figures in loads_of(phases)
     ]
     if loads:
         yield "from the notice's intended time to the webhook's arrival"
@@ -246,7 +229,7 @@ def _lines(results: Results) -> Iterator[str]:
 
 
 def _engine_lines(engine: str, phases: Mapping[str, Measured]) -> Iterator[str]:
-    loads = list(_loads(phases))
+    loads = list(loads_of(phases))
     if loads:
         yield ""
         yield f"{engine}: CPU ms for each accepted notice, and memory in MB at the end (most)"

@@ -15,7 +15,7 @@ from loadtests.disk import Disk
 from loadtests.generator import Client, http_request
 from loadtests.load import POLL_SECONDS
 from loadtests.orders import Orders
-from loadtests.processes import Watch, tree
+from loadtests.processes import Watch, faults_of_parts, tree
 from loadtests.results import Result, begun_ns, read_results, users_done
 from loadtests.schedule import Schedule
 from loadtests.world import LAG, World
@@ -81,7 +81,8 @@ async def driven(
         begin = await _begun(orders, hands)
         beside = {"receiver": world.receiver.pid, "harness": os.getpid()}
         around = {**world.engines.processes(), **hands.pids(), **beside}
-        watch = await stack.enter_async_context(Watch(tree(world.product.process.pid) | around))
+        parts = tree(world.product.process.pid)
+        watch = await stack.enter_async_context(Watch(parts | around))
         backlog = Backlog(port=world.product.port)
         disk = Disk(folders=[world.product.data, orders.folder / ENGINES_FOLDER])
         tasks = [asyncio.create_task(each.follow()) for each in (backlog, disk)]
@@ -100,6 +101,7 @@ async def driven(
             wall_offset_ns=int(system_clock().timestamp() * 1e9) - time.perf_counter_ns(),
             faults=faults,
         )
+        faults += faults_of_parts(parts, tree(world.product.process.pid))
 
 
 async def _begun(orders: Orders, hands: Crew) -> int:

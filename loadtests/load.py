@@ -37,6 +37,8 @@ class Load:
     """Processes that are no part of the product."""
     repeats: int = 0
     """Webhooks that came again."""
+    lost: Sequence[str] = ()
+    """Processes that ended meanwhile, in words; no fault where they were killed on purpose."""
 
 
 async def until_told(

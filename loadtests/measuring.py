@@ -109,7 +109,7 @@ def _processes(course: Course, accepted: int) -> Measured:
                 "begin": values[0],
                 "end": values[-1],
                 "most": max(values),
-                "percent_per_hour_after_warm_up": slope(values),
+                "percent_per_hour_after_warm_up": slope(course.watch, name),
             }
             for name, values in course.watch.memory_mb.items()
         },

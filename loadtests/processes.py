@@ -17,6 +17,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 MEGABYTE = 1_000_000
 PART = re.compile(rb"(?:^|\0)KESHIKOMI_PROCESS=([^\0]+)")
+UNNAMED = "process"
 SAMPLE_SECONDS = 1.0
 PARENT, USER, SYSTEM, RESIDENT = 1, 11, 12, 21
 """Places in /proc/PID/stat behind the name of the command."""
@@ -49,7 +50,15 @@ def part_name(pid: int) -> str:
         match = PART.search((PROC / str(pid) / "environ").read_bytes())
         if match:
             return match[1].decode(errors="replace")
-    return f"process {pid}"
+    return f"{UNNAMED} {pid}"
+
+
+def faults_of_parts(before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[str]:
+    """Which named processes have ended meanwhile, also when another one has the name now."""
+    for name, pid in before.items():
+        if now.get(name) != pid and not name.startswith(UNNAMED):
+            again = f"runs again as {now[name]}" if name in now else "is gone"
+            yield f"{name} ended (process {pid}) and {again}: what it used is not in the figures"
 
 
 def usage(pid: int) -> Usage | None:
@@ -101,6 +110,20 @@ class Watch:
         self._look()
         for name, before in self._before.items():  # also of those that have ended meanwhile
             self.cpu_seconds[name] = round(self._last[name].cpu_seconds - before.cpu_seconds, 2)
+
+    def memory_of(self, name: str) -> list[tuple[float, float]]:
+        """The MB of a process at each look, with the seconds since the first one."""
+        begin_ns = self.looks[0][0] if self.looks else 0
+        return [
+            ((at_ns - begin_ns) / 1e9, seen[name].memory_mb)
+            for at_ns, seen in self.looks
+            if name in seen
+        ]
+
+    @property
+    def seconds(self) -> float:
+        """How long it has watched."""
+        return (self.looks[-1][0] - self.looks[0][0]) / 1e9 if self.looks else 0.0
 
     def _look(self) -> dict[str, Usage]:
         found = {name: usage(pid) for name, pid in self.pids.items()}

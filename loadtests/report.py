@@ -136,6 +136,7 @@ def load_figures(load: Load) -> Measured:
         "backlog_by_second": backlog(load),
         "drained_after_seconds": round(load.drained_seconds, 2),
         "keeps_up": holds(load),
+        "lost_processes": list(load.lost),
     }
     return figures | process_figures(load, accepted)
 

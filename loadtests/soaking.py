@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loadtests.driving import Course
-from loadtests.processes import SAMPLE_SECONDS
+from loadtests.processes import SAMPLE_SECONDS, Watch
 from loadtests.profiles.reading import Profile
 from loadtests.report import line_slope
 from streams.topics import DAY_SECONDS
@@ -32,17 +32,23 @@ Points = Sequence[tuple[int, float]]
 """Nanoseconds, and MB."""
 
 
-def slope(values: Sequence[float]) -> float | None:
+def slope(watch: Watch, name: str) -> float | None:
     """How fast memory grew after the warm-up, in % an hour: a straight line through its samples."""
-    late = _late(values)
-    if len(late) * SAMPLE_SECONDS < SHOWN_SECONDS_MIN:
+    late = _late(watch, name)
+    if _span(late) < SHOWN_SECONDS_MIN:
         return None
-    mean = sum(late) / len(late)
-    return round(line_slope(enumerate(late)) / SAMPLE_SECONDS * 3_600 / mean * 100, 1)
+    mean = sum(memory_mb for _, memory_mb in late) / len(late)
+    return round(line_slope(late) * 3_600 / mean * 100, 1)
 
 
-def _late(values: Sequence[float]) -> Sequence[float]:
-    return values[int(len(values) * WARM_UP) :]
+def _late(watch: Watch, name: str) -> list[tuple[float, float]]:
+    begin = watch.seconds * WARM_UP
+    return [point for point in watch.memory_of(name) if point[0] >= begin]
+
+
+def _span(points: Sequence[tuple[float, float]]) -> float:
+    """Seconds from the first to the last: a busy machine takes fewer samples in them."""
+    return points[-1][0] - points[0][0] + SAMPLE_SECONDS if points else 0.0
 
 
 def faults_of_soak(profile: Profile, course: Course) -> Iterator[str]:
@@ -55,9 +61,9 @@ def faults_of_soak(profile: Profile, course: Course) -> Iterator[str]:
 
 
 def _faults_of_memory(course: Course, most: float) -> Iterator[str]:
-    for name, values in course.watch.memory_mb.items():
-        grows = slope(values)
-        is_judged = len(_late(values)) * SAMPLE_SECONDS >= JUDGED_SECONDS_MIN
+    for name in course.watch.memory_mb:
+        grows = slope(course.watch, name)
+        is_judged = _span(_late(course.watch, name)) >= JUDGED_SECONDS_MIN
         if name not in course.around and is_judged and grows is not None and grows > most:
             yield f"the memory of {name} grew by {grows:g} % an hour, {most:g} are allowed"
 

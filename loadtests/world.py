@@ -20,7 +20,7 @@ from loadtests.generator import Client, http_request, offer
 from loadtests.insisting import insist
 from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.merchants import TOLD, Merchant
-from loadtests.processes import Watch, tree
+from loadtests.processes import Watch, faults_of_parts, tree
 from loadtests.receiving import Receiving, start_receiving
 from loadtests.refusing import Refused
 from ops.demo_product import Product, start
@@ -188,6 +188,7 @@ class World:
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
+            parts = self.processes()
         arrivals = await self.new_arrivals()
         first: dict[str, Webhook] = {}
         for arrival in arrivals:
@@ -202,6 +203,7 @@ class World:
             watch=watch,
             around=frozenset(self.around()),
             repeats=len(arrivals) - len(first),
+            lost=[*faults_of_parts(watch.pids, parts)],
         )
 
     async def new_arrivals(self) -> list[Checked]:

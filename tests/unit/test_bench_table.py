@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loadtests.bench import Run
 from loadtests.comparing import markdown, side_by_side
 from loadtests.phases import QUICK, REAL_RATE, Plan, comparable, on_real_engines
 
@@ -69,3 +70,11 @@ def test_engines_that_are_compared_have_the_same_rates() -> None:
 
         assert list(together.latency_rates) == [50, 200, REAL_RATE]
         assert on_real_engines(together).latency_rates == together.latency_rates
+
+
+def test_a_load_that_a_process_did_not_survive_is_a_fault_of_the_bench() -> None:
+    load = a_load(50) | {"generator_was_the_bottleneck": False, "lost_processes": ["worker ended"]}
+    run = Run(facts={}, benches=[], phases=[])
+    run.results = {"embedded": {"latency": {"50/s": load}}}
+
+    assert run.wrong == ["embedded latency 50/s: worker ended"]

@@ -172,29 +172,6 @@ def test_a_load_that_was_none_is_named(results: list[Result], fault: str) -> Non
     assert any(fault in each for each in found), found
 
 
-def test_pages_of_a_feed_that_are_never_late_do_not_hide_that_notices_were() -> None:
-    late = [replace(each, sent_ns=each.sent_ns + SECOND) for each in ALL_WELL]
-    pages = [a_result("read", sent_ns=5 * SECOND)] * 1_000
-
-    found = list(faults_of_load(SCHEDULE, [*late, *pages], lag_ms_max=20))
-
-    assert any("left late by 1001.0 ms (p99)" in each for each in found), found
-
-
-def test_one_second_of_a_long_run_in_which_the_generator_stood_still_is_named() -> None:
-    on_time = [a_result(number=place) for place in range(1_000)]
-    stalled = [a_result(number=50, sent_ns=57 * SECOND + SECOND // 10)] * 2
-
-    def found(results: list[Result], lag_ms_max: float = 20) -> str:
-        return "\n".join(faults_of_load(SCHEDULE, [*ALL_WELL, *results], lag_ms_max=lag_ms_max))
-
-    assert "in one second requests left late by 2100 ms (p99), 1000 are allowed" in found(
-        [*on_time, *stalled]
-    )
-    assert "the bottleneck" not in found([*on_time, *stalled], 3_000)
-    assert "the bottleneck" not in found(on_time)
-
-
 def test_a_shop_that_waited_in_vain_is_named() -> None:
     in_vain = replace(WAITED, is_good=False)
     refused = [a_result(number=place, status=503, is_good=False) for place in range(3)]
@@ -270,19 +247,6 @@ def test_latency_counts_from_the_time_at_which_a_notice_was_meant_to_leave() -> 
     (way,) = journeys({0: house}, SCHEDULE, course, arrivals, {"evt_invoice.paid": 5_008.0})
 
     assert [way.ms(stage) for stage in STAGES] == [3, 6, 8, None, 10]
-
-
-def test_memory_that_grows_is_told_by_the_hour_once_there_was_time() -> None:
-    course = a_course(ALL_WELL)
-    course.watch.memory_mb = {
-        "flat": [100.0] * 600,
-        "growing": [100 + at / 600 for at in range(600)],
-    }
-
-    memory = figures([], course, SCHEDULE)["memory_mb"]
-
-    slopes = {name: each["percent_per_hour_after_warm_up"] for name, each in memory.items()}
-    assert slopes == {"flat": 0, "growing": pytest.approx(6, abs=0.1)}
 
 
 def test_figures_add_up_what_was_seen() -> None:

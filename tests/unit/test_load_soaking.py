@@ -9,25 +9,41 @@ import pytest
 
 from loadtests.disk import Disk, sizes_mb
 from loadtests.driving import Backlog, Course
-from loadtests.processes import Watch
+from loadtests.measuring import figures
+from loadtests.processes import Usage, Watch, faults_of_parts
 from loadtests.profiles.reading import read_profile
+from loadtests.schedule import Schedule
 from loadtests.soaking import faults_of_log, faults_of_soak, slope
 
 SOAK = read_profile("soak")
 SECOND = 1_000_000_000
 
 
-def a_course(memory_mb: dict[str, list[float]], log_mb: list[float] | None = None) -> Course:
-    """Memory has a sample each second, the log one each ten seconds."""
+def a_watch(memory_mb: Mapping[str, list[float]], *, apart: float = 1) -> Watch:
+    """Samples so many seconds from each other."""
     watch = Watch({})
-    watch.memory_mb = memory_mb
+    watch.memory_mb = dict(memory_mb)
+    for place in range(max(map(len, memory_mb.values()), default=0)):
+        seen = {
+            name: Usage(cpu_seconds=0, memory_mb=values[place])
+            for name, values in memory_mb.items()
+            if place < len(values)
+        }
+        watch.looks.append((int(place * apart * SECOND), seen))
+    return watch
+
+
+def a_course(
+    memory_mb: dict[str, list[float]], log_mb: list[float] | None = None, *, apart: float = 1
+) -> Course:
+    """Memory has a sample each second, the log one each ten seconds."""
     looks: list[tuple[int, Mapping[str, float]]] = [
         (place * 10 * SECOND, {"log": size}) for place, size in enumerate(log_mb or [])
     ]
     return Course(
         begin_ns=0,
         results=[],
-        watch=watch,
+        watch=a_watch(memory_mb, apart=apart),
         backlog=Backlog(port=1),
         disk=Disk(folders=[], looks=looks),
         around=frozenset({"receiver"}),
@@ -47,6 +63,16 @@ def test_memory_that_grows_fails_a_run_of_half_an_hour() -> None:
     assert fault == "the memory of worker grew by 3 % an hour, 2 are allowed"
 
 
+def test_memory_that_grows_is_told_by_the_hour_once_there_was_time() -> None:
+    growing_mb = [100 + at / 600 for at in range(600)]
+    course = a_course({"flat": [100.0] * 600, "growing": growing_mb})
+
+    memory = figures([], course, Schedule(payments=[], notices=[]))["memory_mb"]
+
+    slopes = {name: each["percent_per_hour_after_warm_up"] for name, each in memory.items()}
+    assert slopes == {"flat": 0, "growing": pytest.approx(6, abs=0.1)}
+
+
 def test_a_profile_that_says_nothing_of_memory_judges_none() -> None:
     course = a_course({"worker": growing(30, 1_800)})
 
@@ -56,9 +82,28 @@ def test_a_profile_that_says_nothing_of_memory_judges_none() -> None:
 def test_a_short_run_shows_a_slope_and_judges_none() -> None:
     course = a_course({"worker": growing(30, 1_700)})
 
-    assert slope(growing(30, 1_700)) == pytest.approx(27, abs=3)
-    assert slope(growing(30, 400)) is None
+    assert slope(course.watch, "worker") == pytest.approx(27, abs=3)
+    assert slope(a_watch({"worker": growing(30, 400)}), "worker") is None
     assert list(faults_of_soak(SOAK, course)) == []
+
+
+def test_a_busy_machine_that_takes_fewer_samples_is_judged_by_the_time() -> None:
+    course = a_course({"worker": growing(9, 1_830)[::3]}, apart=3)
+
+    (fault,) = faults_of_soak(SOAK, course)
+
+    assert fault.startswith("the memory of worker grew by 8.7 %")
+
+
+def test_a_process_that_ended_is_named_whether_it_came_back_or_not() -> None:
+    before = {"api": 10, "worker": 11, "archiver": 12, "process 13": 13}
+    now = {"api": 10, "worker": 21, "process 14": 14}
+
+    assert list(faults_of_parts(before, before | {"worker 2": 22})) == []
+    assert list(faults_of_parts(before, now)) == [
+        "worker ended (process 11) and runs again as 21: what it used is not in the figures",
+        "archiver ended (process 12) and is gone: what it used is not in the figures",
+    ]
 
 
 def test_what_grows_in_the_warm_up_or_beside_the_product_is_no_fault() -> None:

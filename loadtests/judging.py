@@ -1,0 +1,36 @@
+"""Says of the loads of a bench why their figures mean nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from loadtests.comparing import Results
+from loadtests.report import Measured
+
+SEARCH = "search"
+
+
+def loads_of(phases: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
+    """The loads of one engine with what was measured of each, by name."""
+    for rate, figures in phases.get("latency", {}).items():
+        yield f"latency {rate}", figures
+    if "sustained" in phases:
+        yield f"sustained {phases['sustained']['rate']:g}/s", phases["sustained"]
+    for figures in phases.get(SEARCH, {}).get("tries", []):
+        yield f"{SEARCH} {figures['rate']:g}/s", figures
+
+
+def faults_of_loads(results: Results) -> list[str]:
+    """What was wrong with the loads themselves; a search looks for the end of the generator too."""
+    return [
+        f"{engine} {name}: {fault}"
+        for engine, phases in results.items()
+        for name, figures in loads_of(phases)
+        for fault in _faults(name, figures)
+    ]
+
+
+def _faults(name: str, figures: Measured) -> Iterator[str]:
+    if figures["generator_was_the_bottleneck"] and not name.startswith(SEARCH):
+        yield f"the generator was late by {figures['generator_lag_ms']['p99']} ms (p99)"
+    yield from figures["lost_processes"]
