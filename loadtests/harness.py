@@ -224,7 +224,8 @@ def _lines(document: Measured) -> list[str]:
     return [
         (
             f"{found['notices_sent']} notices sent, {found['notices_accepted']} accepted, offered "
-            f"{found['offered_per_second']:g}/s, achieved {found['achieved_per_second']:g}/s, "
+            f"{found['offered_per_second']:g}/s (in {found['requests_per_second']:g} requests), "
+            f"achieved {found['achieved_per_second']:g}/s, "
             f"drained {found['drained_after_seconds']:g} s after"
         ),
         f"errors: {found['errors'] or 'none'}",

@@ -36,6 +36,7 @@ def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> 
         "offered_per_second": round(
             sum(sizes[each.number] for each in notices if each.tries == 1) / seconds, 2
         ),
+        "requests_per_second": round(sum(each.tries == 1 for each in notices) / seconds, 2),
         "achieved_per_second": round(accepted / _seconds(notices, answered=True), 2),
         "latency_ms": spread(_known(living, "received")),
         "stages_ms": {stage: spread(_known(living, stage)) for stage in STAGES},

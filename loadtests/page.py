@@ -67,6 +67,9 @@ def _figures(figures: Measured) -> Iterator[str]:
         {
             "notices sent, accepted": f"{figures['notices_sent']}, {figures['notices_accepted']}",
             "offered a second": figures["offered_per_second"],
+            "requests a second, a file of several payments being one": figures[
+                "requests_per_second"
+            ],
             "achieved a second": figures["achieved_per_second"],
             "webhooks to living merchants": figures["webhooks"],
             "webhooks to dead merchants": figures["to_dead_merchants"],

@@ -96,13 +96,13 @@ def plan(
     chance = random.Random(seed)  # noqa: S311  # a load that can be repeated, no secret
     weights = list(itertools.accumulate((place + 1) ** -POWER for place in range(merchants)))
     times = list(_times(profile.ramp, rate, seconds))
+    draws = {form: many / _rows(form) for form, many in profile.formats.items()}
     payments: list[Payment] = []
     groups: list[tuple[float, tuple[int, ...]]] = []
     while len(payments) < len(times):
-        form = chance.choices([*profile.formats], [*profile.formats.values()])[0]
+        form = chance.choices([*draws], [*draws.values()])[0]
         merchant = chance.choices(range(merchants), cum_weights=weights)[0]
-        size = FILE_ROWS if form == FILED else 1
-        group = times[len(payments) : len(payments) + size]
+        group = times[len(payments) : len(payments) + _rows(form)]
         numbers = tuple(range(len(payments), len(payments) + len(group)))
         payments += [_payment(chance, profile, each, group[-1], form, merchant) for each in numbers]
         groups.append((group[-1], numbers))
@@ -111,6 +111,11 @@ def plan(
         groups.append((again.at_seconds, (again.number,)))
     told = list(_told(chance, profile, seconds, payments, groups))
     return Schedule(payments=payments, notices=_in_order(told))
+
+
+def _rows(form: str) -> int:
+    """How many payments one request of a format tells of."""
+    return FILE_ROWS if form == FILED else 1
 
 
 def _payment(  # noqa: PLR0917  # all that was drawn of it

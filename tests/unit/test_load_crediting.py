@@ -259,6 +259,7 @@ def test_figures_add_up_what_was_seen() -> None:
 
     assert found["notices_sent"] == 4
     assert found["notices_accepted"] == 3
+    assert found["offered_per_second"] == found["requests_per_second"] == 2
     assert found["latency_ms"] == {"p50": 1_000, "p95": 2_000, "p99": 2_000, "max": 2_000}
     assert found["errors"] == {"notice 202": 1}
     assert found["stages_known"]["received"] == 2

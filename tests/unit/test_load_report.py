@@ -28,6 +28,7 @@ def a_document(faults: list[str] | None = None) -> dict[str, Any]:
             "notices_sent": 10,
             "notices_accepted": 9,
             "offered_per_second": 5.0,
+            "requests_per_second": 4.0,
             "achieved_per_second": 4.5,
             "webhooks": 9,
             "to_dead_merchants": 0,

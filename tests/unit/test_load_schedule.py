@@ -123,6 +123,18 @@ def test_an_even_load_has_its_rate() -> None:
     assert first[-1].at_seconds < 20
 
 
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_payments_come_by_each_format_in_the_profiles_proportion(name: str) -> None:
+    formats = read_profile(name).formats
+    schedule = a_schedule(name, rate=500)
+    first = [payment for payment in schedule.payments if not payment.pays_again]
+    counts = Counter(payment.format for payment in first)
+
+    for form, many in formats.items():
+        share = many / sum(formats.values())
+        assert counts[form] / len(first) == pytest.approx(share, abs=0.02), form
+
+
 def test_the_end_of_a_month_comes_to_ten_times_the_rate() -> None:
     schedule = a_schedule("month_end", rate=10, seconds=100)
     by_second = Counter(int(payment.at_seconds) for payment in schedule.payments)
