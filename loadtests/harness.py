@@ -34,6 +34,7 @@ from loadtests.orders import Orders, Reading
 from loadtests.page import page
 from loadtests.profiles.reading import Profile, named, read_profile
 from loadtests.ratios import Row, keep, latest, lines, side_by_side
+from loadtests.recovering import recovery, recovery_lines
 from loadtests.registering import register
 from loadtests.report import GENERATOR_LAG_MS_MAX, Measured, machine, machine_lines, table
 from loadtests.schedule import Schedule
@@ -161,6 +162,9 @@ async def run(asked: Asked, folder: Path) -> Measured:
             notified = await notified_ms(settings, heard)
             ways = journeys(houses, schedule, course, made.arrivals, notified)
     found = figures(ways, course, schedule)
+    found["recovery"] = recovery(
+        ways, asked.profile, begin_ns=course.begin_ns, seconds=asked.seconds
+    )
     found["harness_memory_mb_most"] = round(getrusage(RUSAGE_SELF).ru_maxrss / 1_000, 1)
     return {"figures": found, "series": series(ways, course), "faults": wrong}
 
@@ -228,6 +232,7 @@ def _lines(document: Measured) -> list[str]:
             f"achieved {found['achieved_per_second']:g}/s, "
             f"drained {found['drained_after_seconds']:g} s after"
         ),
+        *recovery_lines(found["recovery"]),
         f"errors: {found['errors'] or 'none'}",
         "ms since a notice was meant to leave, at living merchants:",
         *table([("", "p50", "p95", "p99", "max"), *rows]),

@@ -7,6 +7,7 @@ from html import escape
 
 from loadtests.journeys import STAGES
 from loadtests.plots import plot
+from loadtests.recovering import recovery_lines
 from loadtests.report import Measured
 from loadtests.verify import shown
 
@@ -81,6 +82,7 @@ def _figures(figures: Measured) -> Iterator[str]:
             "MB of memory that the harness took, the truth included": harness_mb,
         }
     )
+    yield from (f"<p>{escape(line)}</p>" for line in recovery_lines(figures["recovery"]))
     yield "<h2>Milliseconds since the time at which it was meant to leave</h2>"
     known = figures["stages_known"]
     rows = [(f"{stage} (of {known[stage]})", figures["stages_ms"][stage]) for stage in STAGES]

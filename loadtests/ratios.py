@@ -17,7 +17,12 @@ HEAD = ("", "before", "after", "after / before")
 SUFFIX = ".json"
 HEADLINES = {
     *("p50", "p99", "product", "offered_per_second", "achieved_per_second", "rows_per_second"),
-    *("drained_after_seconds", "highest_that_holds", "registered_per_second"),
+    *(
+        "drained_after_seconds",
+        "recovered_after_seconds",
+        "highest_that_holds",
+        "registered_per_second",
+    ),
     *("ready_seconds", "first_webhook_seconds"),
 }
 """What is compared at a terminal, by the last word of a figure's path."""

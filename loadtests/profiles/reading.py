@@ -65,6 +65,18 @@ class Profile:
     memory_percent_per_hour_max: float | None = None
     readers: int = 2
 
+    @property
+    def strain(self) -> tuple[float, float] | None:
+        """When it is harder than before, as shares of the time: an outage, or a rise to a peak."""
+        if self.outage is not None:
+            return self.outage
+        base, most = self.ramp[0][1], max(times for _, times in self.ramp)
+        if base == most:
+            return None
+        tops = [share for share, times in self.ramp if times == most]
+        calm = [share for share, times in self.ramp if times == base and share < tops[0]]
+        return calm[-1], tops[-1]
+
 
 _READ = TypeAdapter(Profile)
 

@@ -29,6 +29,11 @@ def a_document(faults: list[str] | None = None) -> dict[str, Any]:
             "notices_accepted": 9,
             "offered_per_second": 5.0,
             "requests_per_second": 4.0,
+            "recovery": {
+                "ended_at_second": 7.0,
+                "level_before_ms": 9.5,
+                "recovered_after_seconds": 2,
+            },
             "achieved_per_second": 4.5,
             "webhooks": 9,
             "to_dead_merchants": 0,
@@ -70,6 +75,7 @@ def test_a_report_asks_for_nothing_from_outside() -> None:
     assert "<b>TRUE</b>" in html
     assert "keshikomi</td><td>1 &lt;2&gt;" in html
     assert "notice 503" in html
+    assert "told within 9.5 ms (p95 before it) again: 2 s after that" in html
 
 
 def test_a_report_says_what_was_wrong_first() -> None:
