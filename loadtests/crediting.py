@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from loadtests.arrivals import Webhook
+from loadtests.busy import UNAVAILABLE
 from loadtests.houses import House
 from loadtests.orders import Orders
 from loadtests.outcomes import Sent
+from loadtests.profiles.reading import Profile
 from loadtests.report import WORST_SECOND_LAG_MS_MAX, percentile, worst_second_ms
 from loadtests.results import Result
 from loadtests.schedule import CANCELLED, Schedule
@@ -118,3 +121,9 @@ def faults_of_readers(houses: Mapping[int, House], results: Sequence[Result]) ->
         held = [event.event_id for event in houses[rank].events]
         if read != held[: len(read)]:
             yield f"{houses[rank].path}: a reader of the feed was given other events than it holds"
+
+
+def faults_of_outage(profile: Profile, arrivals: Iterable[Webhook]) -> Iterator[str]:
+    """Whether an outage that was to be was none."""
+    if profile.outage and not any(each.status == UNAVAILABLE for each in arrivals):
+        yield "no server was away: nothing that came was answered by 503"

@@ -88,8 +88,9 @@ async def driven(
         tasks = [asyncio.create_task(each.follow()) for each in (backlog, disk)]
         if orders.profile.outage:
             tasks.append(asyncio.create_task(_be_away(world, orders, begin)))
-        stack.push_async_callback(_end, tasks)
-        faults = await _sent(orders, hands, begin + int((last + END_SECONDS_MAX) * 1e9))
+        faults: list[str] = []
+        stack.push_async_callback(end_watchers, tasks, faults)
+        faults += await _sent(orders, hands, begin + int((last + END_SECONDS_MAX) * 1e9))
         await hands.stop()
         yield Course(
             begin_ns=begin,
@@ -134,7 +135,13 @@ async def _be_away(world: World, orders: Orders, begin: int) -> None:
         await world.receiver.change(mood)
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def end_watchers(tasks: Sequence[asyncio.Task[None]], faults: list[str]) -> None:
+    """End them; one that had failed saw, or did, nothing since then, and that is a fault."""
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    faults += [
+        f"what watches or disturbs the run failed: {error!r}"
+        for error in ended
+        if isinstance(error, Exception)
+    ]

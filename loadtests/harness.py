@@ -22,7 +22,13 @@ from resource import RUSAGE_SELF, getrusage
 
 import uvloop
 
-from loadtests.crediting import credit, faults_of_load, faults_of_readers, faults_of_shops
+from loadtests.crediting import (
+    credit,
+    faults_of_load,
+    faults_of_outage,
+    faults_of_readers,
+    faults_of_shops,
+)
 from loadtests.driving import ENGINES_FOLDER, driven
 from loadtests.engines import ENGINES
 from loadtests.houses import House, open_houses
@@ -157,6 +163,7 @@ async def run(asked: Asked, folder: Path) -> Measured:
             wrong += faults_of_shops(houses, schedule, course.results)
             wrong += faults_of_readers(houses, course.results)
             wrong += faults_of_soak(asked.profile, course)
+            wrong += faults_of_outage(asked.profile, made.arrivals)
             heard = {arrival.webhook_id for arrival in made.arrivals}
             settings = read(made.product.environment, {"data": str(made.product.data)})
             notified = await notified_ms(settings, heard)
