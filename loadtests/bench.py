@@ -191,11 +191,23 @@ def _plan(given: argparse.Namespace, engine: str) -> Plan:
     return replace(plan, restart_invoices=given.invoices) if given.invoices else plan
 
 
+def _kind(given: argparse.Namespace) -> str:
+    """What runs must share to be compared: the engines, and all that changes what is measured."""
+    sizes = {name: vars(given)[name] for name in ("rate", "seconds", "invoices")}
+    return "-".join(
+        [
+            *("bench", *_engines(given), *(["quick"] if given.quick else [])),
+            *(f"{name}{value:g}" for name, value in sizes.items() if value),
+            *sorted(given.only or []),
+        ]
+    )
+
+
 def _beside_the_one_before(given: argparse.Namespace, document: Measured) -> list[str]:
     """Keep the run, and say as ratios how it differs from the one of its kind before it."""
     if not given.history:
         return []
-    name = "-".join(["bench", *_engines(given), *(["quick"] if given.quick else [])])
+    name = _kind(given)
     before = ratios.latest(given.history, name)
     ratios.keep(given.history, name, document)
     if before is None:

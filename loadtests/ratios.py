@@ -63,9 +63,9 @@ def keep(folder: Path, name: str, document: Measured) -> Path:
 
 
 def latest(folder: Path, name: str) -> Measured | None:
-    """The run of this name that was kept last, if there is one."""
-    kept = sorted(folder.glob(f"{name}-[0-9]*{SUFFIX}"))
-    return read(kept[-1]) if kept else None
+    """The run of this name that was kept last, of those in which all was true."""
+    kept = sorted(folder.glob(f"{name}-[0-9]*{SUFFIX}"), reverse=True)
+    return next((run for run in map(read, kept) if not run.get("faults")), None)
 
 
 def read(path: Path) -> Measured:

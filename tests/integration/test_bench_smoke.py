@@ -88,7 +88,9 @@ async def test_a_receiver_that_went_away_is_status_0() -> None:
 def test_a_short_bench_ends_with_the_truth_and_its_figures(tmp_path: Path) -> None:
     figures, history = tmp_path / "figures.json", tmp_path / "kept"
     before = {"embedded": {"sustained": {"latency_ms": {"p50": 1.0}}}}
-    keep(history, "bench-embedded-quick", {"machine": {"at": "2026-01-01"}, "results": before})
+    for kind, at in (("", "2026-01-02"), ("-rate50-seconds3-sustained", "2026-01-01")):
+        kept = {"machine": {"at": at}, "results": before, "faults": []}
+        keep(history, f"bench-embedded-quick{kind}", kept)
     command = (sys.executable, "-m", "loadtests.bench", "--quick", "--only", "sustained")
     ended = subprocess.run(
         [
@@ -109,7 +111,8 @@ def test_a_short_bench_ends_with_the_truth_and_its_figures(tmp_path: Path) -> No
     assert load["latency_ms"]["p50"] > 0
     assert set(load["cpu_ms_per_notice"]) >= {"api", "worker", "archiver", "product"}
     assert "fdatasync" in ended.stdout
-    assert len(list(history.iterdir())) == 2
+    assert len(list(history.iterdir())) == 3
+    assert "beside the run of 2026-01-01" in ended.stdout, "the other one was of another kind"
     assert "embedded sustained latency_ms p50" in ended.stdout
 
 

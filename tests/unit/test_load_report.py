@@ -129,6 +129,17 @@ def test_the_run_before_is_the_latest_of_its_kind(tmp_path: Path) -> None:
     assert found["figures"]["p50"] == 2
 
 
+def test_a_run_that_was_not_true_is_beside_no_other(tmp_path: Path) -> None:
+    for at, faults in (("2026-11-30T03:00:00", []), ("2026-11-30T03:00:01", ["one was lost"])):
+        keep(tmp_path, "steady", {"machine": {"at": at}, "faults": faults})
+
+    found = latest(tmp_path, "steady")
+
+    assert found is not None
+    assert found["machine"]["at"] == "2026-11-30T03:00:00"
+    assert latest(tmp_path, "stead") is None
+
+
 @pytest.mark.parametrize("foreign", ['<img src="x.png">', "<script>", "url(http://x)"])
 def test_what_a_report_must_not_have_would_be_found(foreign: str) -> None:
     assert ADDRESS.search(foreign)
