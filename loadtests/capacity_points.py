@@ -23,7 +23,7 @@ from loadtests.more_workers import more_workers
 from loadtests.phases import WARM_UP_RATE, WARM_UP_SECONDS, ok_paths
 from loadtests.processes import Watch
 from loadtests.registering import over_the_api
-from loadtests.report import GENERATOR_LAG_MS_MAX, percentile
+from loadtests.report import Measured, bottleneck, generator_figures
 from loadtests.sizes import stored
 from loadtests.verify import check_audit
 from loadtests.world import World, world
@@ -107,7 +107,7 @@ class _Stand:
     def __init__(self, made: World, shape: Shape) -> None:
         self.world, self.shape = made, shape
         self.more: Mapping[str, int] = {}
-        self._lags_ms: list[float] = []
+        self._generator: Measured = {}
 
     async def furnish(self) -> None:
         """Make it so, and warm it up."""
@@ -152,7 +152,7 @@ class _Stand:
         offered = await offer(self.world.client, requests, rate)
         for place in offered.accepted:
             owners[place].accepted.append(references[place])
-        self._lags_ms = offered.lags_ms
+        self._generator = generator_figures(offered)
         want = sum(self._wanted().values())
 
         async def told() -> int:
@@ -179,8 +179,8 @@ class _Stand:
         accepted = sum(len(merchant.accepted) for merchant in self.world.merchants)
         for fault in check_audit(await self.world.product.audit(), accepted):
             yield fault
-        if (lag := percentile(self._lags_ms, 0.99)) > GENERATOR_LAG_MS_MAX:
-            yield f"the generator was the bottleneck: late by {lag:.1f} ms (p99)"
+        if self._generator["generator_was_the_bottleneck"]:
+            yield bottleneck(self._generator)
 
     async def _steps_us(self) -> Counter[str]:
         _, text = await self.world.client.ask(http_request("GET", "/metrics"))

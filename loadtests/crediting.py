@@ -97,6 +97,12 @@ def faults_of_load(
             f"the generator was the bottleneck: in one second requests left late by {worst:.0f} ms "
             f"(p99), {most:g} are allowed"
         )
+    starved_ms = [each.waited_ns / 1e6 for each in results if each.waited_ns > lag_ms_max * 1e6]
+    if starved_ms:
+        yield (
+            f"the generator was the bottleneck: {len(starved_ms)} requests found all of its "
+            f"connections in use, for up to {max(starved_ms):.0f} ms"
+        )
     if not any(each.is_good for several in notices.values() for each in several):
         yield "no notice was accepted"
 

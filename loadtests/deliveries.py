@@ -26,7 +26,7 @@ from loadtests.delivery_faults import jumps, kills, pending
 from loadtests.delivery_outage import outage
 from loadtests.delivery_phases import hanging, latency, sustained
 from loadtests.delivery_plan import QUICK, Bench, Plan
-from loadtests.report import Measured, machine, machine_lines, table
+from loadtests.report import Measured, bottleneck, machine, machine_lines, table
 from loadtests.verify import verdict
 
 TRUTH = "every endpoint was told exactly what it should be, in its order"
@@ -117,7 +117,7 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 def _bottlenecks(results: Mapping[str, Rows]) -> list[str]:
     return [
-        f"{phase} {name}: the generator was late by {row['generator_lag_ms']['p99']} ms (p99)"
+        f"{phase} {name}: {bottleneck(row)}"
         for phase, rows in results.items()
         for name, row in rows.items()
         if row.get("generator_was_the_bottleneck") and phase != "sustained"

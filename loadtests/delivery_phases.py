@@ -6,8 +6,8 @@ from loadtests.delivery_plan import Bench, Plan
 from loadtests.load import Load
 from loadtests.notifying import Notifying
 from loadtests.report import (
-    GENERATOR_LAG_MS_MAX,
     Measured,
+    generator_figures,
     holds,
     latencies_ms,
     memory_most,
@@ -25,7 +25,6 @@ FIRST_ROUNDS = 2
 
 def figures(load: Load) -> Measured:
     """What every row of the report says of a load."""
-    lag = spread(load.offered.lags_ms)
     return {
         "rate": load.offered.rate,
         "offered": len(load.references),
@@ -33,8 +32,7 @@ def figures(load: Load) -> Measured:
         "errors": load.offered.errors,
         "from_durable_ms": spread(latencies_ms(load, since_ns=load.offered.answered_ns)),
         "from_intended_ms": spread(latencies_ms(load)),
-        "generator_lag_ms": lag,
-        "generator_was_the_bottleneck": lag["p99"] > GENERATOR_LAG_MS_MAX,
+        **generator_figures(load.offered),
         "drained_after_seconds": round(load.drained_seconds, 2),
         "keeps_up": holds(load),
         "worker_cpu_ms_per_delivery": round(

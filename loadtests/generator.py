@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-CONNECTIONS_MAX = 256
+CONNECTIONS_MAX = 512
+"""What finds all of them in use is counted: the generator, and not the product, was too small."""
 READY_CONNECTIONS = 32
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 LEAD_SECONDS = 0.2
@@ -29,6 +30,9 @@ Answered = Callable[[int, bytes, int], None]
 
 class Fires(Protocol):
     """What takes requests of a load, and tells of each what became of it."""
+
+    starved: int
+    """Requests that could not leave at once, because too many others had no answer yet."""
 
     async def open(self) -> None: ...
     def fire(self, request: Any, answered: Answered) -> None: ...
@@ -122,11 +126,13 @@ class Client:
         self._waiting: deque[tuple[bytes, Answered]] = deque()
         self.curt = 0
         """Answers 503 that did not say in how many seconds to come again."""
+        self.starved = 0
+        """Requests that found all connections in use, and no more allowed."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, count: int = READY_CONNECTIONS) -> None:
         """Open connections beforehand, so that the first requests do not wait for them."""
-        missing = count - len(self._all)
+        missing = min(count, self._connections_max) - len(self._all)
         self._opening += max(missing, 0)
         await asyncio.gather(*(self._connect() for _ in range(missing)))
 
@@ -138,6 +144,8 @@ class Client:
         self._waiting.append((request, answered))
         if len(self._all) + self._opening < self._connections_max:
             self._open_another()
+        else:
+            self.starved += 1
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Send one request and wait for its answer."""
@@ -192,11 +200,6 @@ class Client:
         if self._waiting and not self._all and not self._opening:
             self._open_another()  # else nobody would serve those who wait
 
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for a free connection."""
-        return len(self._waiting)
-
     async def close(self) -> None:
         for connection in tuple(self._all):
             connection.close()
@@ -213,6 +216,8 @@ class Offered:
     answered_ns: list[int]
     statuses: list[int]
     bodies: list[bytes] = field(repr=False)
+    starved: int = 0
+    """Requests that could not leave at their time, because all connections were in use."""
     refused: Counter[int] = field(default_factory=Counter)
     """What was answered to requests that were offered again, by status."""
 
@@ -246,7 +251,7 @@ async def offer(client: Fires, requests: Sequence[Any], rate: float) -> Offered:
         statuses=[0] * count,
         bodies=[b""] * count,
     )
-    run = _Run(client, requests, offered)
+    run, starved = _Run(client, requests, offered), client.starved
     await client.open()
     metronome = threading.Thread(target=run.tick, args=(asyncio.get_running_loop(),), daemon=True)
     metronome.start()
@@ -254,6 +259,7 @@ async def offer(client: Fires, requests: Sequence[Any], rate: float) -> Offered:
     with contextlib.suppress(TimeoutError):  # what is not answered keeps status 0
         await asyncio.wait_for(run.finished.wait(), seconds)
     run.is_over = True
+    offered.starved = client.starved - starved
     return offered
 
 

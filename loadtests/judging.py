@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from loadtests.comparing import Results
-from loadtests.report import Measured
+from loadtests.report import Measured, bottleneck
 
 SEARCH = "search"
 
@@ -32,5 +32,5 @@ def faults_of_loads(results: Results) -> list[str]:
 
 def _faults(name: str, figures: Measured) -> Iterator[str]:
     if figures["generator_was_the_bottleneck"] and not name.startswith(SEARCH):
-        yield f"the generator was late by {figures['generator_lag_ms']['p99']} ms (p99)"
+        yield bottleneck(figures)
     yield from figures["lost_processes"]

@@ -45,6 +45,8 @@ LOG_TAIL_CHARACTERS = 4_000
 class LogClient:
     """Offers records to the log; they are accepted when they are durable."""
 
+    starved = 0
+
     def __init__(self, log: SqliteLog) -> None:
         self._log = log
         self._loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from loadtests.generator import Offered
 from loadtests.load import Load
 from streams.clock import system_clock
 
@@ -119,9 +120,30 @@ def holds(load: Load) -> bool:
     return late <= 2 * early + load.offered.rate * BACKLOG_SLACK_SECONDS
 
 
+def generator_figures(offered: Offered) -> Measured:
+    """How late requests left, and whether the figures of a load mean nothing because of it."""
+    lag = spread(offered.lags_ms)
+    worst = worst_second_ms(zip(offered.intended_ns, offered.lags_ms, strict=True))
+    is_late = lag["p99"] > GENERATOR_LAG_MS_MAX or worst > WORST_SECOND_LAG_MS_MAX
+    return {
+        "generator_lag_ms": lag,
+        "generator_lag_ms_worst_second": worst,
+        "generator_starved": offered.starved,
+        "generator_was_the_bottleneck": is_late or offered.starved > 0,
+    }
+
+
+def bottleneck(figures: Measured) -> str:
+    """Why the figures of such a load mean nothing."""
+    return (
+        f"the generator was late by {figures['generator_lag_ms']['p99']} ms (p99), in its worst "
+        f"second by {figures['generator_lag_ms_worst_second']} ms, and "
+        f"{figures['generator_starved']} requests found all connections in use"
+    )
+
+
 def load_figures(load: Load) -> Measured:
     """The figures of one load."""
-    lag = spread(load.offered.lags_ms)
     accepted = len(load.offered.accepted)
     figures = {
         "rate": load.offered.rate,
@@ -131,8 +153,7 @@ def load_figures(load: Load) -> Measured:
         "told": len(load.arrivals),
         "latency_ms": spread(latencies_ms(load)),
         "stages_ms": stages_ms(load),
-        "generator_lag_ms": lag,
-        "generator_was_the_bottleneck": lag["p99"] > GENERATOR_LAG_MS_MAX,
+        **generator_figures(load.offered),
         "backlog_by_second": backlog(load),
         "drained_after_seconds": round(load.drained_seconds, 2),
         "keeps_up": holds(load),

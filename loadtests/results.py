@@ -36,11 +36,13 @@ class Result:
     ids: tuple[str, ...] = ()
     tries: int = 1
     """Which try this is: what was refused is sent again."""
+    waited_ns: int = 0
+    """How long it waited, once it was to be sent, for a connection of the generator's own."""
 
     @property
     def lag_ms(self) -> float:
         """How late it left; only the first try has a time at which it is meant to."""
-        return (self.sent_ns - self.intended_ns) / 1e6
+        return (self.sent_ns - self.intended_ns + self.waited_ns) / 1e6
 
 
 class ResultsFile:

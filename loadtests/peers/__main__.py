@@ -32,7 +32,7 @@ from loadtests.peers.phases import PHASES, QUICK, Plan
 from loadtests.peers.session import session
 from loadtests.peers.svix import Svix
 from loadtests.peers.table import markdown
-from loadtests.report import Measured, machine, machine_lines
+from loadtests.report import Measured, bottleneck, machine, machine_lines
 from loadtests.verify import verdict
 from streams.clock import system_clock
 
@@ -83,7 +83,7 @@ def _bottlenecks(rows: Measured) -> Iterator[str]:
     """Rows whose generator was late; a search looks for that end and may pass it."""
     for name, row in {**rows, "": rows}.items():
         if isinstance(row, dict) and row.get("generator_was_the_bottleneck"):
-            yield f"{name} the generator was late by {row['generator_lag_ms']['p99']} ms (p99)"
+            yield f"{name} {bottleneck(row)}"
 
 
 def _peers(given: argparse.Namespace, folder: Path) -> Iterator[Peer]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from loadtests.load import Load
 from loadtests.peers.costs import Used
 from loadtests.peers.session import Session
-from loadtests.report import GENERATOR_LAG_MS_MAX, Measured, holds, latencies_ms, spread
+from loadtests.report import Measured, generator_figures, holds, latencies_ms, spread
 from loadtests.searching import highest_that_holds
 
 RESTART_AFTER_SECONDS = 0.3
@@ -50,7 +50,6 @@ QUICK = Plan(
 
 def figures(load: Load, used: Used) -> Measured:
     """What is said of every load."""
-    lag = spread(load.offered.lags_ms)
     accepted = len(load.offered.accepted)
     came = load.arrivals.keys() & {load.references[place] for place in load.offered.accepted}
     return {
@@ -62,8 +61,7 @@ def figures(load: Load, used: Used) -> Measured:
         "repeats": load.repeats,
         "latency_ms": spread(latencies_ms(load)),
         "drained_after_seconds": round(load.drained_seconds, 2),
-        "generator_lag_ms": lag,
-        "generator_was_the_bottleneck": lag["p99"] > GENERATOR_LAG_MS_MAX,
+        **generator_figures(load.offered),
         "server_cpu_ms": round(used.server_seconds * 1_000 / max(accepted, 1), 2),
         "below_cpu_ms": round(used.below_seconds * 1_000 / max(accepted, 1), 2),
         "server_mb": round(used.server_mb),

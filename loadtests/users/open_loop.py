@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import gevent  # type: ignore[import-untyped]  # it has no types of its own
 from gevent.pool import Pool  # type: ignore[import-untyped]  # nor here
-from geventhttpclient import HTTPClient
 from locust import User
 
 from loadtests.orders import VARIABLE, Orders, read_orders
 from loadtests.results import Result, ResultsFile, begin_ns, claim
+from loadtests.users.connections import Answer, Connections
 
 CONNECTIONS_MAX = 512
 ANSWER_SECONDS_MAX = 60.0
@@ -30,8 +29,6 @@ LEAD_NS = 500_000_000 if ORDERS.workers == 1 else 2_000_000_000
 SCHEDULE = ORDERS.schedule()
 
 Item = TypeVar("Item")
-Answer = tuple[int, bytes]
-"""Status and body."""
 
 
 class OpenLoopUser(User):
@@ -43,14 +40,12 @@ class OpenLoopUser(User):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._client = HTTPClient(
-            "127.0.0.1",
-            ORDERS.port,
-            concurrency=CONNECTIONS_MAX,
-            connection_timeout=self.answer_seconds_max,
-            network_timeout=self.answer_seconds_max,
-        )
+        self._connections = self.connections(CONNECTIONS_MAX)
         self._under_way = Pool()
+
+    def connections(self, most: int) -> Connections:
+        """Connections to the product."""
+        return Connections(ORDERS.port, most=most, seconds_max=self.answer_seconds_max)
 
     @property
     def orders(self) -> Orders:
@@ -94,20 +89,17 @@ class OpenLoopUser(User):
         gevent.sleep(float("inf"))
 
     def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
-        """One request; status 0 is a connection that broke."""
-        try:
-            answer = self._client.request(method, path, body, headers)
-            return int(answer.status_code), bytes(answer.read())
-        except (OSError, HTTPException, gevent.Timeout, ValueError):
-            return 0, b""
+        """One request."""
+        return self._connections.ask(method, path, headers, body)
 
     def note(self, name: str, answer: Answer, **known: Any) -> None:
         """Keep the result of a request that was just answered, and show it in Locust's statistics.
 
         `known` are the members of a `Result` that the answer does not give.
         """
-        status, body = answer
-        result = Result(status=status, answered_ns=time.perf_counter_ns(), **known)
+        status, body, waited_ns = answer
+        answered_ns = time.perf_counter_ns()
+        result = Result(status=status, answered_ns=answered_ns, waited_ns=waited_ns, **known)
         self.results.add(result)
         said = None if result.is_good else f"{status} {body[:100].decode(errors='replace')}"
         self.environment.events.request.fire(

@@ -13,7 +13,8 @@ from locust import task
 
 from loadtests.formats import FORMATS
 from loadtests.schedule import Notice
-from loadtests.users.open_loop import SCHEDULE, Answer, OpenLoopUser
+from loadtests.users.connections import Answer
+from loadtests.users.open_loop import SCHEDULE, OpenLoopUser
 
 TRIES_MAX = 4
 PAUSE_SECONDS = 1.0
@@ -54,7 +55,7 @@ class Provider(OpenLoopUser):
                 gevent.sleep(PAUSE_SECONDS * tries)
                 sent_ns = time.perf_counter_ns()
                 answer = self.post(path, headers, body)
-                is_taken, tries = FORMATS[self.format].is_taken(*answer), tries + 1
+                is_taken, tries = FORMATS[self.format].is_taken(*answer[:2]), tries + 1
                 self.note(
                     f"{self.format} {notice.kind}",
                     answer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import gevent  # type: ignore[import-untyped]  # it has no types of its own
@@ -11,9 +12,12 @@ import orjson
 from locust import task
 
 from loadtests.schedule import LEAD_SECONDS, Payment
+from loadtests.users.connections import Answer
 from loadtests.users.open_loop import ORDERS, SCHEDULE, OpenLoopUser
 
 WAIT_SECONDS = 30
+WAITS_MAX = 8_192
+"""A shop holds a connection for each invoice from its registration until it is paid."""
 REGISTERED = {200, 201}
 OK = 200
 PAGE = 250
@@ -25,6 +29,10 @@ SETTLED = {"paid", "overpaid"}
 
 class Shop(OpenLoopUser):
     """Registers invoices some seconds before they are paid, and asks each with `?wait=`."""
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._waits = self.connections(WAITS_MAX)
 
     @task
     def sell(self) -> None:
@@ -45,7 +53,7 @@ class Shop(OpenLoopUser):
         def start(intended_ns: int) -> None:
             sent_ns = time.perf_counter_ns()
             answer = self.ask("POST", "/v1/invoices", headers, body)
-            is_registered = answer[0] in REGISTERED
+            is_registered = answer.status in REGISTERED
             self.note(
                 "invoice registered",
                 answer,
@@ -56,7 +64,7 @@ class Shop(OpenLoopUser):
                 is_good=is_registered,
             )
             if is_registered:
-                self._wait(payment, orjson.loads(answer[1])["id"], key)
+                self._wait(payment, orjson.loads(answer.body)["id"], key)
 
         return start
 
@@ -65,13 +73,14 @@ class Shop(OpenLoopUser):
         due_ns = self.begin_ns + int(payment.at_seconds * 1e9)
         path = f"/v1/invoices/{invoice_id}?wait={WAIT_SECONDS}&status_was=open"
         sent_ns = time.perf_counter_ns()
-        is_paid, answer = False, (OK, b"")
-        while not is_paid and answer[0] == OK and time.perf_counter_ns() < due_ns + PATIENCE_NS:
-            answer = self.ask("GET", path, key)
-            is_paid = answer[0] == OK and orjson.loads(answer[1])["status"] in SETTLED
+        is_paid, answer, waited_ns = False, Answer(OK, b""), 0
+        while not is_paid and answer.status == OK and time.perf_counter_ns() < due_ns + PATIENCE_NS:
+            answer = self._waits.ask("GET", path, key)
+            waited_ns += answer.waited_ns
+            is_paid = answer.status == OK and orjson.loads(answer.body)["status"] in SETTLED
         self.note(
             "shop waited",
-            answer,
+            answer._replace(waited_ns=waited_ns),
             what="wait",
             number=payment.number,
             intended_ns=due_ns,
@@ -98,12 +107,13 @@ class Reader(OpenLoopUser):
         while (asked_ns := time.perf_counter_ns()) < end_ns:
             after = f"&after={quote(cursor)}" if cursor else ""
             path = f"/v1/events?limit={PAGE}&wait={READ_WAIT_SECONDS}{after}"
-            status, body = self.ask("GET", path, headers)
-            page = orjson.loads(body) if status == OK else {"data": [], "next": None}
+            answer = self.ask("GET", path, headers)
+            status = answer.status
+            page = orjson.loads(answer.body) if status == OK else {"data": [], "next": None}
             cursor = page["next"] or cursor
             self.note(
                 "pull feed",
-                (status, body),
+                answer,
                 what="read",
                 number=merchant,
                 intended_ns=asked_ns,

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from loadtests.generator import Client, http_request
+import pytest
+
+from loadtests.generator import Client, http_request, offer
+from loadtests.report import generator_figures
+from tests.conftest import Eventually
 
 REQUEST = http_request("GET", "/")
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -87,5 +91,29 @@ async def test_a_503_that_does_not_say_when_to_come_again_is_counted() -> None:
 
     assert told == [(200, b"so"), *[(503, b"so")] * 4]
     assert client.curt == 3
+    await client.close()
+    server.close()
+
+
+@pytest.mark.parametrize(("connections", "starved"), [(3, 0), (1, 2)])
+async def test_requests_that_find_all_connections_in_use_are_counted_and_judged(
+    connections: int, starved: int, eventually: Eventually
+) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(3 // connections):
+            await reader.readuntil(b"\r\n\r\n")
+            await eventually(lambda: client.starved >= starved)  # and so the others have left
+            writer.write(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    server, port = await a_server(answers)
+    client = Client(port, connections_max=connections)
+
+    offered = await asyncio.wait_for(offer(client, [REQUEST] * 3, 1e6), 10)
+
+    assert offered.statuses == [204] * 3
+    figures = generator_figures(offered)
+    assert figures["generator_starved"] == starved
+    assert figures["generator_was_the_bottleneck"] is (starved > 0)
     await client.close()
     server.close()

@@ -19,6 +19,8 @@ UNCERTAIN, FIRST, SECOND = STATUSES
 class Answers:
     """A connection to a peer that answers at once, each reference as it is told to."""
 
+    starved = 0
+
     async def open(self) -> None: ...
 
     def fire(self, request: bytes, answered: Answered) -> None:
