@@ -20,12 +20,22 @@ def loads_of(phases: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
         yield f"{SEARCH} {figures['rate']:g}/s", figures
 
 
+def _judged(phases: Mapping[str, Measured]) -> Iterator[tuple[str, Measured]]:
+    """Those, and the loads of which something else is measured."""
+    yield from loads_of(phases)
+    for name, figures in phases.get("isolation", {}).get("loads", {}).items():
+        yield f"isolation {name}", figures
+    for name, figures in phases.get("restart", {}).items():
+        if isinstance(figures, Mapping):
+            yield f"restart {name}", dict(figures)
+
+
 def faults_of_loads(results: Results) -> list[str]:
     """What was wrong with the loads themselves; a search looks for the end of the generator too."""
     return [
         f"{engine} {name}: {fault}"
         for engine, phases in results.items()
-        for name, figures in loads_of(phases)
+        for name, figures in _judged(phases)
         for fault in _faults(name, figures)
     ]
 

@@ -18,6 +18,7 @@ from loadtests.report import (
     latencies_ms,
     load_figures,
     percentile,
+    soundness,
     spread,
 )
 from loadtests.searching import highest_that_holds
@@ -192,11 +193,13 @@ async def isolation(bench: Bench) -> Measured:
     healthy = ok_paths(9)
     figures: dict[str, list[float]] = {"/ok/9": [], "/hang/9": []}
     p99: dict[str, list[float]] = {"/ok/9": [], "/hang/9": []}
+    loads: Measured = {}
     for turn in range(plan.isolation_rounds):
         for tenth in figures:
             async with bench.world(f"isolation-{turn}-{tenth[1:3]}", [*healthy, tenth]) as made:
                 await bench.prepare(made, int(plan.isolation_rate * plan.isolation_seconds))
                 load = await made.load(plan.isolation_rate, plan.isolation_seconds)
+            loads[f"{turn} {tenth}"] = soundness(load)
             found = latencies_ms(load, healthy)
             figures[tenth] += found
             p99[tenth].append(round(percentile(found, 0.99), 2))
@@ -207,6 +210,7 @@ async def isolation(bench: Bench) -> Measured:
         "with_hanging": with_hanging,
         "p99_by_round": {"without": p99["/ok/9"], "with_hanging": p99["/hang/9"]},
         "p99_ratio": round(with_hanging["p99"] / without["p99"], 2),
+        "loads": loads,
     }
 
 
@@ -237,6 +241,7 @@ async def _restart_once(made: World, number: signal.Signals) -> Measured:
         "stop_seconds": round(ended - before, 2),
         "ready_seconds": round(ready, 2),
         "first_webhook_seconds": round(first, 2),
+        **soundness(load),
     }
 
 

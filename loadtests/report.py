@@ -133,6 +133,11 @@ def generator_figures(offered: Offered) -> Measured:
     }
 
 
+def soundness(load: Load) -> Measured:
+    """What every load is judged by, whatever is measured of it."""
+    return {**generator_figures(load.offered), "lost_processes": list(load.lost)}
+
+
 def bottleneck(figures: Measured) -> str:
     """Why the figures of such a load mean nothing."""
     return (
@@ -153,11 +158,10 @@ def load_figures(load: Load) -> Measured:
         "told": len(load.arrivals),
         "latency_ms": spread(latencies_ms(load)),
         "stages_ms": stages_ms(load),
-        **generator_figures(load.offered),
+        **soundness(load),
         "backlog_by_second": backlog(load),
         "drained_after_seconds": round(load.drained_seconds, 2),
         "keeps_up": holds(load),
-        "lost_processes": list(load.lost),
     }
     return figures | process_figures(load, accepted)
 

@@ -78,3 +78,30 @@ def test_a_load_that_a_process_did_not_survive_is_a_fault_of_the_bench() -> None
     run.results = {"embedded": {"latency": {"50/s": load}}}
 
     assert run.wrong == ["embedded latency 50/s: worker ended"]
+
+
+def test_a_late_generator_is_a_fault_in_each_phase_that_offers_a_load() -> None:
+    late = a_load(50) | {
+        "generator_was_the_bottleneck": True,
+        "generator_lag_ms": {"p99": 35.0},
+        "generator_lag_ms_worst_second": 40.0,
+        "generator_starved": 0,
+        "lost_processes": [],
+    }
+    run = Run(facts={}, benches=[], phases=[])
+    run.results = {
+        "embedded": {
+            "latency": {"50/s": late},
+            "sustained": late,
+            "isolation": {"p99_ratio": 1.1, "loads": {"0 /hang/9": late}},
+            "restart": {"open_invoices": 500, "killed": late},
+            "search": {"highest_that_holds": 50, "tries": [late]},
+        }
+    }
+
+    phases = [fault.partition(": the generator was late by 35.0 ms")[0] for fault in run.wrong]
+
+    assert phases == [
+        *("embedded latency 50/s", "embedded sustained 50/s"),
+        *("embedded isolation 0 /hang/9", "embedded restart killed"),
+    ]
