@@ -156,6 +156,7 @@ async def run(asked: Asked, folder: Path) -> Measured:
             async with driven(made, orders, schedule, web_port=asked.web_port) as course:
                 credit(houses, orders, schedule, course.results)
                 await _told(made, houses, asked.profile)
+                await made.quiet()  # what it costs counts until the archiver has done its part
             say("everything was sent; now the truth")
             wrong = course.faults
             wrong += await faults(made, list(houses.values()), is_last=True)

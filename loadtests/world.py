@@ -173,6 +173,7 @@ class World:
     async def load(self, rate: float, seconds: float, *, insisting: bool = False) -> Load:
         """Offer notices at a rate, then wait until everything that was accepted has been told.
 
+        What it cost counts until every stage, the archiver too, has read everything.
         With `insisting`, what was not accepted is offered again until it is, as providers do.
         """
         requests, references, owners = self.notices(int(rate * seconds))
@@ -188,6 +189,8 @@ class World:
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
+            if not insisting:  # where something was killed, nobody asks what it cost
+                await self.quiet()
             parts = self.processes()
         arrivals = await self.new_arrivals()
         first: dict[str, Webhook] = {}

@@ -52,6 +52,9 @@ class HttpPeer:
     async def prepare(self, events: Events) -> None:
         """Nothing: an event needs nothing but its endpoint."""
 
+    async def quiet(self) -> None:
+        """Nothing: it does not say what it has still to do."""
+
     def url_of(self, path: str) -> str:
         """The address of an endpoint at this path of the receiver."""
         return f"http://127.0.0.1:{self._receiver_port}{path}"

@@ -88,6 +88,10 @@ class Keshikomi:
         """The supervisor, below which all others are."""
         return {"server": self.product.process.pid}
 
+    async def quiet(self) -> None:
+        """Wait until every stage, the archiver too, has read everything."""
+        await self._world.quiet()
+
     async def kill(self) -> None:
         """End all of its processes by SIGKILL: the others go with the supervisor."""
         await self.product.stop(signal.SIGKILL)

@@ -99,6 +99,9 @@ class Peer(Protocol):
     def can_be_killed(self) -> bool:
         """Whether it is known how to end it and start it again."""
 
+    async def quiet(self) -> None:
+        """Wait until nothing of what was told is still to be done, where that can be seen."""
+
     async def kill(self) -> None:
         """End it by SIGKILL."""
 

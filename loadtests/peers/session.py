@@ -84,6 +84,7 @@ class Session:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_told(patience), wait)
         drained = time.perf_counter() - ended
+        await self.peer.quiet()
         used = Used.between(before, uses(self.peer.processes()))
         await self._collect()
         arrivals = self.arrivals[seen:]

@@ -83,3 +83,22 @@ async def test_what_nobody_was_to_be_told_is_wrong() -> None:
     assert list(made.wrong(repeats_allowed=False, complete=True)) == [
         "/ok/b: no endpoint has this address"
     ]
+
+
+async def test_what_a_load_cost_is_taken_when_the_peer_has_done_all_of_it() -> None:
+    asked = []
+
+    class Watched(Svix):
+        def processes(self) -> Mapping[str, int]:
+            asked.append("cost")
+            return {}
+
+        async def quiet(self) -> None:
+            asked.append("quiet")
+
+    made, endpoint = a_session(Trickle([an_arrival(FIRST), an_arrival(SECOND)]))
+    made.peer = Watched(Address(url="http://127.0.0.1:1", token=""))
+
+    await made.load(await made.events([endpoint], 3), 1_000)
+
+    assert asked == ["cost", "quiet", "cost"]
