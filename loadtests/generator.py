@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 CONNECTIONS_MAX = 512
-"""What finds all of them in use is counted: the generator, and not the product, was too small."""
 READY_CONNECTIONS = 32
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 LEAD_SECONDS = 0.2
@@ -32,7 +31,6 @@ class Fires(Protocol):
     """What takes requests of a load, and tells of each what became of it."""
 
     starved: int
-    """Requests that could not leave at once, because too many others had no answer yet."""
 
     async def open(self) -> None: ...
     def fire(self, request: Any, answered: Answered) -> None: ...
@@ -126,8 +124,7 @@ class Client:
         self._waiting: deque[tuple[bytes, Answered]] = deque()
         self.curt = 0
         """Answers 503 that did not say in how many seconds to come again."""
-        self.starved = 0
-        """Requests that found all connections in use, and no more allowed."""
+        self.starved = 0  # requests that found all connections in use, and no more allowed
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, count: int = READY_CONNECTIONS) -> None:
@@ -270,8 +267,7 @@ class _Run:
         self._client, self._requests, self._offered = client, requests, offered
         self._next = 0
         self._open = len(requests)
-        self.finished = asyncio.Event()
-        self.is_over = False
+        self.finished, self.is_over = asyncio.Event(), False
 
     def tick(self, loop: asyncio.AbstractEventLoop) -> None:
         intended = self._offered.intended_ns

@@ -79,8 +79,7 @@ class Session:
         offered = await offer(self.client, requests, rate)
         for (endpoint, reference), status in zip(events, offered.statuses, strict=True):
             endpoint.note(reference, status)
-        ended = time.perf_counter()
-        seen = len(self.arrivals)
+        seen, ended = len(self.arrivals), time.perf_counter()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_told(patience), wait)
         drained = time.perf_counter() - ended

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +10,7 @@ from loadtests.arrivals import Checked
 from loadtests.engines import Engines
 from loadtests.generator import Answered
 from loadtests.merchants import Merchant
+from loadtests.processes import usage
 from loadtests.world import World
 
 ARCHIVED_SECONDS = 0.1
@@ -24,7 +24,13 @@ class Answers:
     async def open(self) -> None: ...
 
     def fire(self, request: bytes, answered: Answered) -> None:
-        answered(202, b"", time.perf_counter_ns())
+        answered(202, b"", 0)
+
+
+def cpu_seconds() -> float:
+    used = usage(os.getpid())
+    assert used is not None
+    return used.cpu_seconds
 
 
 class Told(World):
@@ -39,8 +45,8 @@ class Told(World):
         return {"archiver": os.getpid()}
 
     async def quiet(self) -> float:
-        until = time.process_time() + ARCHIVED_SECONDS
-        while time.process_time() < until:
+        until = cpu_seconds() + ARCHIVED_SECONDS
+        while cpu_seconds() < until:
             pass
         return ARCHIVED_SECONDS
 
