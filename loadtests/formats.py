@@ -170,6 +170,11 @@ def reference_of(payment: Payment, due: date) -> str:
     return FORMATS[payment.format].reference(payment.pays, due)
 
 
+def invoice_number(payment: Payment) -> str:
+    """The number of the invoice that a payment pays."""
+    return f"INV-{payment.pays:07d}"
+
+
 def told_reference(payment: Payment, due: date) -> str:
     """The reference as merchants are told it."""
     return FORMATS[payment.format].canonical(reference_of(payment, due))

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from loadtests.formats import FORMATS, Account, told_reference
+from loadtests.formats import FORMATS, Account, invoice_number, told_reference
 from loadtests.merchants import Party
-from loadtests.outcomes import Sent, possible, settled, sure
+from loadtests.outcomes import Sent, ending, possible, says, settled, sure
 from loadtests.profiles.reading import Profile
 from loadtests.schedule import Payment, Schedule, shared_out
 from loadtests.verify import Expected, Fact
@@ -63,6 +63,17 @@ class House(Party):
                 fact: how
                 for several in self.sent.values()
                 for fact, how in settled(several).items()
+            },
+            says={
+                fact: words
+                for several in self.sent.values()
+                for fact, words in says(several).items()
+                if fact in feed or fact in may
+            },
+            ends={
+                invoice_number(several[0].payment): standing
+                for several in self.sent.values()
+                if (standing := ending(several)) is not None
             },
             complete=not self.is_dead,
         )

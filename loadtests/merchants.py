@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from connectors.providers import generic_request
+from loadtests.arrivals import Said, Standing
 from loadtests.generator import http_request
 from loadtests.verify import Event, Expected, facts
 
@@ -16,6 +17,7 @@ TOLD = frozenset({"invoice.paid"})
 IN_FEED = frozenset({"payment.preliminary", "invoice.paid"})
 MATCHED = "matched"
 AMOUNT_YEN = 12_800
+PAID_ONCE = Standing("paid", AMOUNT_YEN, 0)
 CUSTOMER = {"name": "山田 太郎", "kana": "ﾔﾏﾀﾞ ﾀﾛｳ"}
 METADATA = {"cart": "77"}
 
@@ -95,6 +97,7 @@ class Merchant(Party):
 
     def expected(self) -> Expected:
         """What must have been told after all that was sent."""
+        sent = [*self.accepted, *self.uncertain]
         return Expected(
             path=self.path,
             secret=self.endpoint_secret,
@@ -103,5 +106,9 @@ class Merchant(Party):
             may_be_told=facts(TOLD, self.uncertain),
             may_be_in_feed=facts(IN_FEED, self.uncertain),
             outcomes={fact: [MATCHED] for fact in facts(IN_FEED, self.accepted)},
+            says={
+                fact: [Said(MATCHED, AMOUNT_YEN, fact[1], PAID_ONCE)]
+                for fact in facts(IN_FEED, sent)
+            },
             complete=not self.is_dead,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter
 
-from loadtests.formats import FORMATS, Account, Told, path_of, reference_of
+from loadtests.formats import FORMATS, Account, Told, invoice_number, path_of, reference_of
 from loadtests.generator import http_request
 from loadtests.merchants import AMOUNT_YEN
 from loadtests.profiles.reading import Profile
@@ -90,7 +90,7 @@ class Orders:
         """The body that registers the invoice of a payment."""
         account, reference = self.account(payment), reference_of(payment, self.due)
         return {
-            "invoice_number": f"INV-{payment.number:07d}",
+            "invoice_number": invoice_number(payment),
             "amount_yen": AMOUNT_YEN,
             "due_at": self.due_at.isoformat(),
             "references": [{"account_id": account.id, "value": reference}],

@@ -8,16 +8,29 @@ beside it is a duplicate, and the invoice is overpaid; a preliminary payment tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from loadtests.arrivals import Said, Standing
+from loadtests.formats import invoice_number
+from loadtests.merchants import AMOUNT_YEN, MATCHED, PAID_ONCE
 from loadtests.schedule import CANCELLED, CONFIRMED, PRELIMINARY, Payment
 from loadtests.verify import Fact
 
 PAID, UNMATCHED = "invoice.paid", "payment.unmatched"
 OVERPAID, REOPENED = "invoice.overpaid", "invoice.reopened"
-MATCHED, DUPLICATE = "matched", "duplicate"
+TOLD_PRELIMINARY, TOLD_CONFIRMED, TOLD_CANCELLED = (
+    f"payment.{kind}" for kind in (PRELIMINARY, CONFIRMED, CANCELLED)
+)
+DUPLICATE = "duplicate"
+STANDINGS = (
+    Standing("open", 0, 0),
+    PAID_ONCE,
+    Standing("overpaid", AMOUNT_YEN, AMOUNT_YEN),
+)
+"""Where an invoice stands by how many payments of it count."""
+NO_INVOICE = Said("unmatched", AMOUNT_YEN)
 PAYING = frozenset({PRELIMINARY, CONFIRMED})
 NEVER_NS = 1 << 62
 
@@ -98,6 +111,36 @@ def settled(several: Sequence[Sent]) -> Mapping[Fact, list[str]]:
                 if kind in sent.accepted and sent.reference == reference
             ]
     return found
+
+
+def says(several: Sequence[Sent]) -> Mapping[Fact, Collection[Said]]:
+    """What may be said of each fact: by when it is told, other payments may count or not."""
+    number = invoice_number(several[0].payment)
+
+    def words(outcome: str, *counting: int) -> list[Said]:
+        return [Said(outcome, AMOUNT_YEN, number, STANDINGS[many]) for many in counting]
+
+    never = [] if all(map(_surely_counts, several)) else [0]
+    again = [2] if len(several) > 1 else []
+    of_a_payment = [*words(MATCHED, *never, 1, *again), *words(DUPLICATE, *again)]
+    of_type = {
+        UNMATCHED: [NO_INVOICE],
+        PAID: words(MATCHED, 1),
+        OVERPAID: words(DUPLICATE, 2),
+        REOPENED: words(MATCHED, 0),
+        TOLD_PRELIMINARY: of_a_payment,
+        TOLD_CONFIRMED: of_a_payment,
+        TOLD_CANCELLED: words(MATCHED, 0),
+    }
+    return {(name, several[0].reference): said for name, said in of_type.items()}
+
+
+def ending(several: Sequence[Sent]) -> Standing | None:
+    """Where the invoice must stand in the end, or nothing where nobody can know it."""
+    if not several[0].payment.is_known or any(sent.uncertain - sent.accepted for sent in several):
+        return None
+    paying = [sent for sent in several if sent.accepted & PAYING]
+    return STANDINGS[sum(CANCELLED not in sent.accepted for sent in paying)]
 
 
 def _order(several: Sequence[Sent]) -> list[Sent] | None:

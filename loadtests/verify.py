@@ -1,15 +1,16 @@
 """Decides after a run whether what was told is true: no result counts without it.
 
 Every notice that was answered as accepted must have become exactly its webhooks, validly signed, at
-exactly its merchant, with ids that are used once, those of one invoice in their order; the pull
-feed must hold each of them once, under the same ids; the list of deliveries must show one for each,
-delivered; every refusal must have said when to come again; and the audit of the product must agree.
+exactly its merchant, with ids that are used once, those of one invoice in their order; each must
+say which invoice was paid, how much, and where it stands; the pull feed must hold each of them
+once, under the same id in the same words; the list of deliveries must show one for each, delivered;
+every refusal must have said when to come again; and the audit of the product must agree.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from loadtests.arrivals import Checked
+from loadtests.arrivals import Checked, Said, Standing, said_of
 
 FAULTS_SHOWN_MAX = 20
 OK = 200
@@ -34,7 +35,7 @@ class Event:
     event_id: str
     type: str
     reference: str
-    outcome: str
+    said: Said
     at: datetime
 
     @property
@@ -60,6 +61,10 @@ class Expected:
     may_be_in_feed: Mapping[Fact, int] = field(default_factory=dict)
     outcomes: Mapping[Fact, Sequence[str]] = field(default_factory=dict)
     """How the notices of a fact must have been settled, in any order."""
+    says: Mapping[Fact, Collection[Said]] = field(default_factory=dict)
+    """What may be said of a fact, where it is known."""
+    ends: Mapping[str, Standing] = field(default_factory=dict)
+    """Where invoices must stand in the end, by number, where it is known."""
     complete: bool = True
 
 
@@ -77,7 +82,10 @@ def check_webhooks(
     for arrival in arrivals:
         if not arrival.is_signed:
             yield f"{expected.path}: {arrival.webhook_id} has no valid signature"
+        if not arrival.is_fresh:
+            yield f"{expected.path}: {arrival.webhook_id} has a timestamp of another time"
         fact = (arrival.type, arrival.reference)
+        yield from _check_said(expected, arrival.webhook_id, fact, arrival.said)
         ids_by_fact.setdefault(fact, set()).add(arrival.webhook_id)
         said_by_id.setdefault(arrival.webhook_id, set()).add((fact, arrival.digest))
     for fact, ids in sorted(ids_by_fact.items()):
@@ -91,6 +99,17 @@ def check_webhooks(
             yield f"{expected.path}: {webhook_id} came with {len(said)} different bodies"
     if expected.complete:
         yield from _check_complete(expected, arrivals, repeats_allowed=repeats_allowed)
+
+
+def _check_said(expected: Expected, event_id: str, fact: Fact, said: Said) -> Iterator[str]:
+    """Whether a notification says something that is not so."""
+    if said not in expected.says.get(fact, (said,)):
+        yield f"{expected.path}: {event_id} of {fact} says what is not so: {_shown(said)}"
+
+
+def _shown(said: Said) -> str:
+    stands = "no standing" if said.standing is None else "{} {} {}".format(*said.standing)
+    return f"{said.outcome}, {said.amount_yen} yen for {said.invoice_number}, {stands}"
 
 
 def _check_complete(
@@ -111,7 +130,7 @@ def _check_complete(
 
 
 def check_feed(
-    expected: Expected, events: Sequence[Event], arrivals: Iterable[Checked]
+    expected: Expected, events: Sequence[Event], arrivals: Sequence[Checked]
 ) -> Iterator[str]:
     """What is wrong with the pull feed of one merchant, against what he should have been told."""
     ids = Counter(event.event_id for event in events)
@@ -119,15 +138,32 @@ def check_feed(
         if times > 1:
             yield f"{expected.path}: the feed has {event_id} {times} times"
     yield from _check_facts(expected, events)
+    yield from _check_words(expected, events, arrivals)
     for webhook_id in sorted({arrival.webhook_id for arrival in arrivals} - ids.keys()):
         yield f"{expected.path}: the webhook {webhook_id} is not in the feed"
+
+
+def _check_words(
+    expected: Expected, events: Sequence[Event], arrivals: Iterable[Checked]
+) -> Iterator[str]:
+    """What the feed says otherwise than it is, than the webhook of the same id, or in the end."""
+    told = {each.webhook_id: (each.type, each.reference, each.said) for each in arrivals}
+    for event in events:
+        yield from _check_said(expected, event.event_id, event.fact, event.said)
+        says = (*event.fact, event.said)
+        if told.get(event.event_id, says) != says:
+            yield f"{expected.path}: the feed says of {event.event_id} what its webhook does not"
+    last = {event.said.invoice_number: event.said.standing for event in events}
+    for number, standing in sorted(expected.ends.items()):
+        if last.get(number, standing) != standing:
+            yield f"{expected.path}: {number} stands in the end as {last[number]}, not {standing}"
 
 
 def _check_facts(expected: Expected, events: Sequence[Event]) -> Iterator[str]:
     """What the feed does not tell, tells in vain, or tells to be settled as it must not be."""
     outcomes: dict[Fact, list[str]] = {}
     for event in events:
-        outcomes.setdefault(event.fact, []).append(event.outcome)
+        outcomes.setdefault(event.fact, []).append(str(event.said.outcome))
     for fact, wanted in sorted(expected.feed.items()):
         if len(outcomes.get(fact, ())) < wanted:
             yield f"{expected.path}: the feed does not have {fact}, or too few of {wanted}"
@@ -207,21 +243,14 @@ def check_refusals(curt: int) -> Iterator[str]:
 
 def event_of(row: Mapping[str, Any]) -> Event:
     """What is kept of an event as the pull feed gives it."""
+    data = row["payload"]["data"] or {}
     return Event(
         event_id=str(row["id"]),
         type=intern(str(row.get("type"))),
-        reference=str(_part(row, "payment").get("reference")),
-        outcome=intern(str(_part(row, "settlement").get("outcome"))),
+        reference=str((data.get("payment") or {}).get("reference")),
+        said=said_of(data),
         at=datetime.fromisoformat(row["payload"]["timestamp"]),
     )
-
-
-def _part(event: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """A part of what an event of the feed says, empty if it has none."""
-    payload = event.get("payload")
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    part = data.get(name) if isinstance(data, Mapping) else None
-    return part if isinstance(part, Mapping) else {}
 
 
 def check_audit(audit: Mapping[str, object], accepted: int, *, uncertain: int = 0) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from loadtests.arrivals import Checked, Webhook, checked
+from loadtests.arrivals import Checked, Webhook, checked, wall_offset_ns
 from loadtests.engines import Engines
 from loadtests.generator import Client, http_request, offer
 from loadtests.insisting import insist
@@ -177,7 +177,7 @@ class World:
         With `insisting`, what was not accepted is offered again until it is, as providers do.
         """
         requests, references, owners = self.notices(int(rate * seconds))
-        offset_ns = int(system_clock().timestamp() * 1e9) - time.perf_counter_ns()
+        offset_ns = wall_offset_ns()
         async with Watch(self.processes()) as watch:
             offered = await offer(self.client, requests, rate)
             if insisting:
@@ -211,8 +211,9 @@ class World:
 
     async def new_arrivals(self) -> list[Checked]:
         """What came since the last call; signatures are judged at once, and bodies let go."""
+        offset_ns = wall_offset_ns()
         found = [
-            checked(arrival, self._secrets.get(arrival.path))
+            checked(arrival, self._secrets.get(arrival.path), offset_ns)
             async for arrival in self.receiver.arrivals(len(self.arrivals))
         ]
         self.arrivals += found

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loadtests.arrivals import Arrival, Webhook, checked
+from loadtests.arrivals import Arrival, Webhook, checked, wall_offset_ns
 from loadtests.generator import Client, Fires, offer
 from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.peers.costs import Used, uses
@@ -131,8 +131,11 @@ class Session:
         by_path: dict[str, list[Arrival]] = {}
         for arrival in self.arrivals:
             by_path.setdefault(arrival.path, []).append(arrival)
+        offset_ns = wall_offset_ns()
         for endpoint in self.endpoints:
-            came = [checked(each, endpoint.secret) for each in by_path.pop(endpoint.path, [])]
+            came = [
+                checked(each, endpoint.secret, offset_ns) for each in by_path.pop(endpoint.path, [])
+            ]
             expected = endpoint.expected(complete=complete)
             yield from check_webhooks(expected, came, repeats_allowed=repeats_allowed)
         yield from (f"{path}: no endpoint has this address" for path in by_path)

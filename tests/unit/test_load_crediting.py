@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.arrivals import Arrival
+from loadtests.arrivals import NOTHING, Arrival
 from loadtests.crediting import credit, faults_of_load, faults_of_readers, faults_of_shops
 from loadtests.disk import Disk
 from loadtests.driving import Backlog, Course
@@ -187,7 +187,7 @@ def test_a_shop_that_waited_in_vain_is_named() -> None:
 def test_a_reader_who_was_given_other_events_is_named() -> None:
     house = a_house(ALL_WELL)
     house.events = [
-        Event(event_id=each, type="any", reference="R", outcome="matched", at=NOW)
+        Event(event_id=each, type="any", reference="R", said=NOTHING, at=NOW)
         for each in ("evt_1", "evt_2")
     ]
 

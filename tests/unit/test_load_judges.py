@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from loadtests.arrivals import Arrival, Checked, checked
-from loadtests.generator import Offered
-from loadtests.load import Load
-from loadtests.processes import Watch
-from loadtests.story import Story
+from loadtests.arrivals import FRESH_NS, Arrival, Checked, Said, Standing, checked, said_of
 from loadtests.verify import (
     Event,
     Expected,
@@ -33,36 +28,46 @@ SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 PAID = facts({"invoice.paid"}, ["R-1"])
 (PAYMENT,) = PAID
 BOTH = ["matched", "duplicate"]
+BODY = (
+    '{"type":"invoice.paid","timestamp":"2026-11-30T03:00:00Z","data":'
+    '{"payment":{"reference":"R-1","amount_yen":100},"settlement":{"outcome":"matched"},'
+    '"invoice":{"invoice_number":"I-1","status":"paid","paid_yen":100,"excess_yen":0},"stages":{}}}'
+)
+EVENT = event_of({"id": "evt_1", **orjson.loads(f'{{"type":"invoice.paid","payload":{BODY}}}')})
+SAID = EVENT.said
+SETTLED_OTHERWISE = replace(EVENT, said=SAID._replace(outcome="late"))
 EXPECTED = Expected(
     path="/ok/a",
     secret=SECRET,
     told=PAID,
     feed=PAID,
     outcomes={fact: ["matched"] for fact in PAID},
+    says={fact: [SAID] for fact in PAID},
+    ends={"I-1": Standing("paid", 100, 0)},
 )
-BODY = (
-    '{"type":"invoice.paid","timestamp":"2026-11-30T03:00:00Z","data":{"payment":{"reference":"R-1"},'
-    '"settlement":{"outcome":"matched"},"stages":{}}}'
-)
-EVENT = event_of({"id": "evt_1", **orjson.loads(f'{{"type":"invoice.paid","payload":{BODY}}}')})
-SETTLED_OTHERWISE = replace(EVENT, outcome="late")
+OPEN_AGAIN = SAID._replace(standing=Standing("open", 0, 0))
+NOW_SECONDS = 1_790_000_000
 
 
 def an_arrival(webhook_id: str = "evt_1", **changes: str) -> Checked:
-    """What is kept of a webhook; with changes to what came."""
-    signed = f"{webhook_id}.1.{BODY}".encode()
+    """What is kept of a webhook that is signed; with changes to what came."""
+    body = changes.get("body", BODY)
+    timestamp = changes.get("timestamp", str(NOW_SECONDS))
+    signed = f"{webhook_id}.{timestamp}.{body}".encode()
     digest = hmac.digest(b"k" * 32, signed, "sha256")
     arrival = Arrival(
         path="/ok/a",
         at_ns=1,
         webhook_id=webhook_id,
-        timestamp="1",
+        timestamp=timestamp,
         signature="v1," + base64.b64encode(digest).decode(),
-        body=BODY,
+        body=body,
         type="invoice.paid",
         reference="R-1",
+        said=said_of(orjson.loads(body).get("data", {})),
     )
-    return checked(replace(arrival, **changes), SECRET)  # type: ignore[arg-type]  # as the test says
+    arrival = replace(arrival, **changes)  # type: ignore[arg-type]  # as the test says
+    return checked(arrival, SECRET, NOW_SECONDS * 1_000_000_000)
 
 
 def a_row(event_id: str = "evt_1", **changes: object) -> dict[str, Any]:
@@ -74,50 +79,6 @@ def a_row(event_id: str = "evt_1", **changes: object) -> dict[str, Any]:
         "attempts": [{"status_code": 200}],
     }
     return row | changes
-
-
-def a_story(
-    *, accepted_at: Sequence[float], fault_at: float, over_at: float = 0, refused: int = 0
-) -> Story:
-    """A load of one notice a second from 0 on; the last `refused` are refused at 4."""
-    count = len(accepted_at) + refused
-    answered = [*accepted_at, *[4.0] * refused]
-    offered = Offered(
-        rate=1,
-        intended_ns=[place * 1_000_000_000 for place in range(count)],
-        sent_ns=[0] * count,
-        answered_ns=[int(at * 1e9) for at in answered],
-        statuses=[202] * len(accepted_at) + [503] * refused,
-        bodies=[b""] * count,
-    )
-    load = Load(
-        offered=offered,
-        references=[],
-        merchants=[],
-        arrivals={},
-        wall_offset_ns=0,
-        drained_seconds=0,
-        watch=Watch({}),
-        around=frozenset(),
-    )
-    return Story(
-        name="any", load=load, wrong=[], fault_ns=int(fault_at * 1e9), over_ns=int(over_at * 1e9)
-    )
-
-
-def test_a_pause_counts_from_the_fault_and_on_either_side() -> None:
-    story = a_story(accepted_at=[0, 1, 2, 6, 7, 20], fault_at=3)
-
-    assert story.longest_pause_within(4.5) == 4.5, "no webhook came at all"
-    for at in (4, 5, 6):
-        story.load.arrivals[str(at)] = replace(an_arrival(), at_ns=at * 10**9)
-    assert story.longest_pause_within(3) == 3, "nothing was accepted between 3 and 6"
-    assert story.longest_pause_within(14) == 11, "no webhook came between 6 and 17"
-
-
-def test_a_fault_is_within_the_load_while_notices_are_still_to_be_sent() -> None:
-    assert a_story(accepted_at=[0, 1, 2, 3], fault_at=1, over_at=2.9).is_within_load
-    assert not a_story(accepted_at=[0, 1, 2, 3], fault_at=1, over_at=3).is_within_load
 
 
 def test_what_was_told_rightly_is_no_fault() -> None:
@@ -137,6 +98,13 @@ def test_what_was_told_rightly_is_no_fault() -> None:
         ([an_arrival(signature="v1,AAAA")], "no valid signature"),
         ([an_arrival(), replace(an_arrival(), reference="R-2")], "not to be told here"),
         ([an_arrival(), an_arrival(body="{}")], "different bodies"),
+        ([an_arrival(body=BODY.replace("100", "1"))], "matched, 1 yen for I-1"),
+        ([an_arrival(body=BODY.replace("I-1", "I-2"))], "100 yen for I-2"),
+        ([an_arrival(body=BODY.replace('"paid"', '"open"'))], "open 100 0"),
+        ([an_arrival(body=BODY.replace("matched", "late"))], "late, 100 yen"),
+        ([an_arrival(body=BODY.replace('"excess_yen":0', '"excess_yen":1'))], "paid 100 1"),
+        ([an_arrival(timestamp="1")], "a timestamp of another time"),
+        ([an_arrival(timestamp="soon")], "a timestamp of another time"),
     ],
 )
 def test_a_wrong_webhook_is_named(arrivals: list[Checked], fault: str) -> None:
@@ -147,7 +115,9 @@ def test_a_wrong_webhook_is_named(arrivals: list[Checked], fault: str) -> None:
 
 def test_a_fact_that_is_told_twice_is_judged_as_often() -> None:
     twice = replace(EXPECTED, told={PAYMENT: 2}, feed={PAYMENT: 2}, outcomes={PAYMENT: BOTH})
-    other, again = an_arrival("evt_2"), replace(EVENT, event_id="evt_2", outcome="duplicate")
+    doubly = SAID._replace(outcome="duplicate")
+    twice = replace(twice, says={PAYMENT: [SAID, doubly]})
+    other, again = an_arrival("evt_2"), replace(EVENT, event_id="evt_2", said=doubly)
 
     def found(*events: Event) -> list[str]:
         return list(check_feed(twice, events, []))
@@ -156,9 +126,7 @@ def test_a_fact_that_is_told_twice_is_judged_as_often() -> None:
     assert "1 times, not 2" in " ".join(check_webhooks(twice, [an_arrival()]))
     assert found(EVENT, again) == found(again, EVENT) == []
     assert "too few of 2" in " ".join(found(EVENT))
-    assert "as matched, matched, not as" in " ".join(
-        found(EVENT, replace(again, outcome="matched"))
-    )
+    assert "as matched, matched, not as" in " ".join(found(EVENT, replace(again, said=SAID)))
 
 
 def test_a_repeat_is_no_fault_where_something_was_killed() -> None:
@@ -185,12 +153,42 @@ def test_what_failed_at_first_and_came_again_is_told_once() -> None:
         ([replace(EVENT, event_id="evt_2")], "evt_1 is not in the feed"),
         ([EVENT, replace(EVENT, event_id="evt_3", type="invoice.overpaid")], "nobody caused"),
         ([SETTLED_OTHERWISE], "was settled as late, not as matched"),
+        ([SETTLED_OTHERWISE], "evt_1 of ('invoice.paid', 'R-1') says what is not so: late, 100"),
+        ([replace(EVENT, said=SAID._replace(amount_yen=1))], "says what is not so: matched, 1 yen"),
+        ([replace(EVENT, reference="R-2")], "says of evt_1 what its webhook does not"),
+        ([replace(EVENT, said=OPEN_AGAIN)], "I-1 stands in the end as"),
     ],
 )
 def test_a_wrong_feed_is_named(events: list[Event], fault: str) -> None:
     found = list(check_feed(EXPECTED, events, [an_arrival()]))
 
     assert any(fault in each for each in found), found
+
+
+def test_ids_that_were_swapped_between_two_facts_are_named() -> None:
+    types = ("invoice.paid", "payment.confirmed")
+    both = facts(types, ["R-1"])
+    expected = replace(EXPECTED, told=both, feed=both, says={}, outcomes={})
+    events = [replace(EVENT, event_id=f"evt_{kind}", type=kind) for kind in types]
+    told = [replace(an_arrival(each.event_id), type=each.type) for each in events]
+    swapped = [replace(each, type=kind) for each, kind in zip(told, reversed(types), strict=True)]
+
+    assert list(check_feed(expected, events, told)) == []
+    assert list(check_webhooks(expected, swapped)) == []
+    assert len(list(check_feed(expected, events, swapped))) == 2
+
+
+def test_a_timestamp_may_be_as_far_off_as_receivers_allow() -> None:
+    most = FRESH_NS // 1_000_000_000
+
+    assert an_arrival(timestamp=str(NOW_SECONDS + most)).is_fresh
+    assert an_arrival(timestamp=str(NOW_SECONDS - most + 1)).is_fresh
+    assert not an_arrival(timestamp=str(NOW_SECONDS + most + 1)).is_fresh
+
+
+def test_what_tells_of_no_invoice_says_so() -> None:
+    assert said_of({"endpoint": {"id": "ep_1"}}) == Said()
+    assert said_of({"payment": {"amount_yen": 100}, "invoice": None}) == Said(amount_yen=100)
 
 
 def test_an_audit_that_counts_otherwise_is_named() -> None:
@@ -252,20 +250,3 @@ def test_what_comes_before_something_older_of_its_invoice_is_named() -> None:
 
 def test_refusals_that_do_not_say_when_to_come_again_are_counted() -> None:
     assert list(check_refusals(3)) == ["3 answers 503 had no Retry-After"]
-
-
-# --- what a story says of intake
-
-
-def test_the_longest_pause_of_intake_counts_what_was_accepted() -> None:
-    story = a_story(accepted_at=[0, 1, 2, 5.5, 6], fault_at=2, refused=2)
-
-    assert story.longest_intake_pause_seconds == 3.5
-
-
-def test_the_rate_of_acceptances_ends_with_the_schedule() -> None:
-    story = a_story(accepted_at=[0, 1, 2, 3, 9, 5, 6, 60], fault_at=2)
-
-    assert story.accepted_per_second(1) == pytest.approx(3 / 4)  # at 3, 5 and 6 of seconds 3 to 7
-    with pytest.raises(AssertionError, match="over before"):
-        story.accepted_per_second(6)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from loadtests.outcomes import Sent, possible, settled, sure
+from loadtests.outcomes import STANDINGS, Sent, ending, possible, says, settled, sure
 from loadtests.schedule import CANCELLED, CONFIRMED, PRELIMINARY, Payment
 
 BOTH = (PRELIMINARY, CONFIRMED)
@@ -39,6 +39,16 @@ def a_payment(
 def named(facts: Mapping[tuple[str, str], int]) -> dict[str, int]:
     assert {reference for _, reference in facts} <= {"R"}
     return {name: times for (name, _), times in facts.items()}
+
+
+def standings(*several: Sent) -> dict[str, list[tuple[str | None, int]]]:
+    """By the name of each fact that may be told: outcomes, and how many payments count then."""
+    told = sure(several) + possible(several)
+    return {
+        name: [(said.outcome, STANDINGS.index(said.standing)) for said in words if said.standing]
+        for (name, reference), words in says(several).items()
+        if (name, reference) in told
+    }
 
 
 def outcomes(*several: Sent) -> dict[str, list[str]]:
@@ -127,3 +137,49 @@ def test_a_second_payment_without_an_answer_may_overpay() -> None:
 
     assert named(sure(several)) == {"payment.preliminary": 1, "invoice.paid": 1}
     assert named(possible(several)) == {"payment.preliminary": 1, "invoice.overpaid": 1}
+
+
+# --- what is said of it
+
+
+def test_a_payment_is_told_with_its_amount_and_the_invoice_that_it_pays() -> None:
+    sent = a_payment(0, *BOTH)
+
+    words = {said for each in says([sent]).values() for said in each if said.standing}
+    assert {(said.amount_yen, said.invoice_number) for said in words} == {(12_800, "INV-0000000")}
+    assert standings(sent) == {
+        "payment.preliminary": [("matched", 1)],
+        "payment.confirmed": [("matched", 1)],
+        "invoice.paid": [("matched", 1)],
+    }
+    assert ending([sent]) == ("paid", 12_800, 0)
+
+
+def test_an_invoice_that_is_paid_twice_ends_as_overpaid() -> None:
+    several = [a_payment(0, *BOTH), a_payment(1, *BOTH)]
+
+    assert standings(*several)["invoice.paid"] == [("matched", 1)]
+    assert standings(*several)["invoice.overpaid"] == [("duplicate", 2)]
+    matched_or_not = [("matched", 1), ("matched", 2), ("duplicate", 2)]
+    assert standings(*several)["payment.confirmed"] == matched_or_not
+    assert ending(several) == ("overpaid", 12_800, 12_800)
+
+
+def test_an_invoice_whose_payment_was_taken_back_ends_as_open() -> None:
+    sent = a_payment(0, PRELIMINARY, CANCELLED)
+
+    assert standings(sent)["invoice.reopened"] == [("matched", 0)]
+    assert standings(sent)["payment.preliminary"] == [("matched", 1)]
+    assert ending([sent]) == ("open", 0, 0)
+
+
+def test_a_payment_that_was_taken_back_before_it_came_may_never_have_counted() -> None:
+    sent = a_payment(0, PRELIMINARY, CANCELLED, is_in_order=False)
+
+    assert ("matched", 0) in standings(sent)["payment.preliminary"]
+    assert ending([sent]) == ("open", 0, 0)
+
+
+def test_nobody_knows_how_an_invoice_ends_while_a_notice_has_no_answer() -> None:
+    assert ending([a_payment(0, PRELIMINARY, uncertain=[CANCELLED])]) is None
+    assert ending([a_payment(0, PRELIMINARY, uncertain=[PRELIMINARY])]) is not None
