@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,10 @@ from loadtests.profiles.reading import Profile
 from loadtests.report import WORST_SECOND_LAG_MS_MAX, percentile, worst_second_ms
 from loadtests.results import Result
 from loadtests.schedule import CANCELLED, Schedule
+from loadtests.verify import OK
+
+COME_AGAIN = {0, 429, 503}
+"""What a provider or a shop may hear: it sends again. 0 is a connection that broke."""
 
 SCHEDULED = {"notice", "invoice"}
 """A wait and a page of a feed leave when what is before them is answered: they are never late."""
@@ -105,6 +110,33 @@ def faults_of_load(
         )
     if not any(each.is_good for several in notices.values() for each in several):
         yield "no notice was accepted"
+
+
+def faults_of_answers(schedule: Schedule, results: Sequence[Result]) -> Iterator[str]:
+    """What was refused for ever, or in other words than that it may be sent again."""
+    wrong = Counter((each.what, each.status) for each in results if _is_refused_wrongly(each))
+    for (what, status), many in sorted(wrong.items()):
+        yield f"{what}: {many} were answered {status}"
+    good = {(each.what, each.number) for each in results if each.is_good}
+    never = [each for each in schedule.notices if ("notice", each.place) not in good]
+    if never:
+        yield f"{len(never)} of {len(schedule.notices)} notices were never taken"
+    formats, lacking = (
+        Counter(map(schedule.format_of, notices)) for notices in (schedule.notices, never)
+    )
+    for form in formats:
+        if lacking[form] == formats[form]:
+            yield f"no notice of {form} was ever taken"
+    unregistered = sum(("invoice", each.number) not in good for each in schedule.live)
+    if unregistered:
+        yield f"{unregistered} of {len(schedule.live)} invoices were never registered"
+
+
+def _is_refused_wrongly(result: Result) -> bool:
+    """Some formats refuse with status 200; a connection that broke has no status."""
+    if result.is_good or result.status in COME_AGAIN:
+        return False
+    return not (result.what == "notice" and result.status == OK)
 
 
 def faults_of_shops(

@@ -24,6 +24,7 @@ import uvloop
 
 from loadtests.crediting import (
     credit,
+    faults_of_answers,
     faults_of_load,
     faults_of_outage,
     faults_of_readers,
@@ -161,6 +162,7 @@ async def run(asked: Asked, folder: Path) -> Measured:
             wrong = course.faults
             wrong += await faults(made, list(houses.values()), is_last=True)
             wrong += faults_of_load(schedule, course.results, lag_ms_max=asked.lag_ms_max)
+            wrong += faults_of_answers(schedule, course.results)
             wrong += faults_of_shops(houses, schedule, course.results)
             wrong += faults_of_readers(houses, course.results)
             wrong += faults_of_soak(asked.profile, course)

@@ -38,13 +38,15 @@ async def faults(
     parties: Sequence[Party] | None = None,
     *,
     repeats_allowed: bool = False,
+    refusals_allowed: bool = False,
     is_last: bool = False,
 ) -> list[str]:
     """Everything that is not as it must be after all loads so far.
 
     `parties` are all who were to be told, if they are not the world's own merchants. With
     `repeats_allowed` a webhook may have come again, as after a crash: under its one id. With
-    `is_last` no load follows, and the feeds are forgotten once they were judged.
+    `refusals_allowed` notices need not have been taken, as where the end of capacity is looked for.
+    With `is_last` no load follows, and the feeds are forgotten once they were judged.
     """
     await world.quiet()
     await world.new_arrivals()
@@ -52,6 +54,8 @@ async def faults(
     for arrival in world.arrivals:
         by_path.setdefault(arrival.path, []).append(arrival)
     found = list(check_refusals(world.client.curt))
+    if world.untaken and not refusals_allowed:
+        found.append(f"{world.untaken} notices were never taken")
     parties = world.merchants if parties is None else parties
     of_each: dict[str, list[str]] = {}
 

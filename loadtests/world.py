@@ -55,6 +55,8 @@ class World:
         self.client = Client(product.port)
         self.merchants: list[Merchant] = []
         self.arrivals: list[Checked] = []
+        self.untaken = 0
+        """Notices that were never answered by success, of all loads."""
         self._secrets: dict[str, str] = {}
         self._numbers = 0
         self._unpaid: deque[tuple[Merchant, str]] = deque()
@@ -182,6 +184,7 @@ class World:
             offered = await offer(self.client, requests, rate)
             if insisting:
                 await insist(self.client, requests, offered)
+            self.untaken += len(requests) - len(offered.accepted)
             for place, status in enumerate(offered.statuses):
                 sent = owners[place].uncertain if not status else owners[place].accepted
                 if not status or 200 <= status < 300:  # noqa: PLR2004  # success in HTTP

@@ -15,6 +15,8 @@ from loadtests.schedule import LEAD_SECONDS, Payment
 from loadtests.users.connections import Answer
 from loadtests.users.open_loop import ORDERS, SCHEDULE, OpenLoopUser
 
+TRIES_MAX = 4
+PAUSE_SECONDS = 1.0
 WAIT_SECONDS = 30
 WAITS_MAX = 8_192
 """A shop holds a connection for each invoice from its registration until it is paid."""
@@ -51,18 +53,22 @@ class Shop(OpenLoopUser):
         body = orjson.dumps(self.orders.invoice(payment))
 
         def start(intended_ns: int) -> None:
-            sent_ns = time.perf_counter_ns()
-            answer = self.ask("POST", "/v1/invoices", headers, body)
-            is_registered = answer.status in REGISTERED
-            self.note(
-                "invoice registered",
-                answer,
-                what="invoice",
-                number=payment.number,
-                intended_ns=intended_ns,
-                sent_ns=sent_ns,
-                is_good=is_registered,
-            )
+            is_registered, tries = False, 0
+            while not is_registered and tries < TRIES_MAX:
+                gevent.sleep(PAUSE_SECONDS * tries)
+                sent_ns = time.perf_counter_ns()
+                answer = self.ask("POST", "/v1/invoices", headers, body)
+                is_registered, tries = answer.status in REGISTERED, tries + 1
+                self.note(
+                    "invoice registered",
+                    answer,
+                    what="invoice",
+                    number=payment.number,
+                    intended_ns=intended_ns,
+                    sent_ns=sent_ns,
+                    is_good=is_registered,
+                    tries=tries,
+                )
             if is_registered:
                 self._wait(payment, orjson.loads(answer.body)["id"], key)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.arrivals import NOTHING, Arrival
-from loadtests.crediting import credit, faults_of_load, faults_of_readers, faults_of_shops
+from loadtests.arrivals import Arrival
+from loadtests.crediting import credit, faults_of_load
 from loadtests.disk import Disk
 from loadtests.driving import Backlog, Course
 from loadtests.formats import FORMATS, Account, told_reference
@@ -22,7 +22,7 @@ from loadtests.processes import Usage, Watch
 from loadtests.profiles.reading import Profile
 from loadtests.results import Result
 from loadtests.schedule import CONFIRMED, PRELIMINARY, Notice, Payment, Schedule
-from loadtests.verify import Event, Fact
+from loadtests.verify import Fact
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)
 SECOND = 1_000_000_000
@@ -170,33 +170,6 @@ def test_a_load_that_was_none_is_named(results: list[Result], fault: str) -> Non
     found = list(faults_of_load(SCHEDULE, results, lag_ms_max=20))
 
     assert any(fault in each for each in found), found
-
-
-def test_a_shop_that_waited_in_vain_is_named() -> None:
-    in_vain = replace(WAITED, is_good=False)
-    refused = [a_result(number=place, status=503, is_good=False) for place in range(3)]
-
-    def found(results: list[Result]) -> list[str]:
-        return list(faults_of_shops({0: a_house(results)}, SCHEDULE, results))
-
-    assert found(ALL_WELL) == []
-    assert found([REGISTERED, in_vain, a_result()]) == ["a shop waited in vain for payment 0: 200"]
-    assert found([REGISTERED, in_vain, *refused]) == []
-
-
-def test_a_reader_who_was_given_other_events_is_named() -> None:
-    house = a_house(ALL_WELL)
-    house.events = [
-        Event(event_id=each, type="any", reference="R", said=NOTHING, at=NOW)
-        for each in ("evt_1", "evt_2")
-    ]
-
-    def found(*ids: str) -> list[str]:
-        return list(faults_of_readers({0: house}, [a_result("read", ids=ids)]))
-
-    assert found("evt_1") == found("evt_1", "evt_2") == []
-    for wrong in (["evt_2"], ["evt_1", "evt_1"], ["evt_1", "evt_3"]):
-        assert len(found(*wrong)) == 1
 
 
 # --- figures
