@@ -142,9 +142,12 @@ def _is_refused_wrongly(result: Result) -> bool:
 def faults_of_shops(
     houses: Mapping[int, House], schedule: Schedule, results: Sequence[Result]
 ) -> Iterator[str]:
-    """Which shops waited for an invoice whose notice was taken, and were not told that it is."""
-    waits = of_kind(results, "wait")
+    """Which shops did not wait for their invoice, or were not told that its notice was taken."""
+    waits, invoices = of_kind(results, "wait"), of_kind(results, "invoice")
     for payment in schedule.live:
+        is_registered = any(each.is_good for each in invoices.get(payment.number, []))
+        if is_registered and payment.number not in waits:
+            yield f"no shop waited for payment {payment.number}, whose invoice was registered"
         several = houses[payment.merchant].sent.get(payment.number, [])
         was_taken = any(sent.accepted and sent.payment.is_known for sent in several)
         for wait in waits.get(payment.number, []) if was_taken else []:
@@ -153,8 +156,14 @@ def faults_of_shops(
 
 
 def faults_of_readers(houses: Mapping[int, House], results: Sequence[Result]) -> Iterator[str]:
-    """Which readers of a pull feed were given something else than the feed holds in the end."""
-    for rank, pages in of_kind(results, "read").items():
+    """Which readers of a pull feed were refused, or were given what it does not hold in the end."""
+    reads = of_kind(results, "read")
+    for rank, house in houses.items():
+        if house.is_read and rank not in reads:
+            yield f"{house.path}: nobody read the feed"
+    for rank, pages in reads.items():
+        if refused := [page.status for page in pages if not page.is_good]:
+            yield f"{houses[rank].path}: a reader of the feed was answered {refused[0]}"
         read = [each for page in pages for each in page.ids]
         held = [event.event_id for event in houses[rank].events]
         if read != held[: len(read)]:

@@ -53,7 +53,7 @@ class Shop(OpenLoopUser):
         body = orjson.dumps(self.orders.invoice(payment))
 
         def start(intended_ns: int) -> None:
-            is_registered, tries = False, 0
+            is_registered, answer, tries = False, Answer(0, b""), 0
             while not is_registered and tries < TRIES_MAX:
                 gevent.sleep(PAUSE_SECONDS * tries)
                 sent_ns = time.perf_counter_ns()

@@ -18,7 +18,7 @@ from tests.architecture.sources import ROOT
 
 pytestmark = pytest.mark.integration
 
-RATE, SECONDS, MERCHANTS = 12, 4, 9
+RATE, SECONDS, MERCHANTS = 12, 5, 9
 RUNS_AT_ONCE = 3
 """A run waits for half of its time."""
 RUN_SECONDS_MAX = 110
@@ -76,6 +76,7 @@ def test_a_short_run_of_each_profile_ends_with_the_truth(
     assert "TRUE" in ended.said
     assert found["faults"] == []
     assert set(figures["errors"]) <= SENT_AGAIN
+    assert figures["answers_ms"].keys() == {"notice", "invoice", "wait", "read"}, "all took part"
     assert figures["notices_accepted"] == figures["notices_sent"] > RATE
     assert figures["latency_ms"]["p50"] > 0
     matched, notified = (figures["stages_ms"][stage]["p50"] for stage in ("matched", "notified"))

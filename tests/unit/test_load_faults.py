@@ -96,7 +96,12 @@ def test_a_shop_that_waited_in_vain_is_named() -> None:
     def found(results: list[Result]) -> list[str]:
         return list(faults_of_shops({0: a_house(results)}, SCHEDULE, results))
 
+    def not_waited(results: list[Result]) -> list[str]:
+        return found([each for each in results if each.what != "wait"])
+
     assert found(ALL_WELL) == []
+    assert not_waited(ALL_WELL) == ["no shop waited for payment 0, whose invoice was registered"]
+    assert not_waited([replace(REGISTERED, status=503, is_good=False), a_result()]) == []
     assert found([REGISTERED, in_vain, a_result()]) == ["a shop waited in vain for payment 0: 200"]
     assert found([REGISTERED, in_vain, *refused]) == []
 
@@ -114,3 +119,18 @@ def test_a_reader_who_was_given_other_events_is_named() -> None:
     assert found("evt_1") == found("evt_1", "evt_2") == []
     for wrong in (["evt_2"], ["evt_1", "evt_1"], ["evt_1", "evt_3"]):
         assert len(found(*wrong)) == 1
+
+
+def test_a_reader_who_was_refused_or_never_read_is_named() -> None:
+    house = a_house(ALL_WELL)
+    house.is_read = True
+
+    def found(*reads: Result) -> list[str]:
+        return list(faults_of_readers({0: house}, reads))
+
+    read = a_result("read", status=200)
+    assert found(read) == []
+    assert found() == ["/ok/0: nobody read the feed"]
+    assert found(read, replace(read, status=500, is_good=False), read) == [
+        "/ok/0: a reader of the feed was answered 500"
+    ]
