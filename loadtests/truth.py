@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -27,8 +28,9 @@ from loadtests.world import World
 PAGE = 250
 AT_ONCE = 8
 """Merchants who are asked for at the same time."""
-ENDED_SECONDS_MAX = 30.0
-"""A delivery that was cut off by an end of its worker is made again within this time."""
+ENDED_SECONDS_MAX = 90.0
+"""A delivery that was cut off by an end of its worker is made again within this time, and one that
+failed while its server was away: the steps of a load are a minute at most."""
 
 Row = dict[str, Any]
 
@@ -49,57 +51,90 @@ async def faults(
     With `is_last` no load follows, and the feeds are forgotten once they were judged.
     """
     await world.quiet()
-    await world.new_arrivals()
-    by_path: dict[str, list[Checked]] = {}
-    for arrival in world.arrivals:
-        by_path.setdefault(arrival.path, []).append(arrival)
-    found = list(check_refusals(world.client.curt))
-    if world.untaken and not refusals_allowed:
-        found.append(f"{world.untaken} notices were never taken")
+    arrivals = _Arrivals(world)
     parties = world.merchants if parties is None else parties
     of_each: dict[str, list[str]] = {}
 
     async def judge(some: Sequence[Party]) -> None:
         for merchant in some:
-            arrivals = by_path.pop(merchant.path, [])
             of_each[merchant.path] = [
-                *check_webhooks(merchant.expected(), arrivals, repeats_allowed=repeats_allowed),
-                *await _faults_of_lists(world, merchant, arrivals),
+                *await _faults_of_lists(world, merchant),
+                *_faults_of_told(
+                    merchant,
+                    await arrivals.at(merchant.path),
+                    repeats_allowed=repeats_allowed,
+                ),
             ]
             if is_last and not merchant.is_read:
                 merchant.events = []
 
     await asyncio.gather(*(judge(parties[lane::AT_ONCE]) for lane in range(AT_ONCE)))
-    found += [fault for merchant in parties for fault in of_each[merchant.path]]
-    found += [f"{path}: no merchant has this server" for path in by_path]
+    found = [fault for merchant in parties for fault in of_each[merchant.path]]
+    strange = await arrivals.paths() - of_each.keys()
+    found += [f"{path}: no merchant has this server" for path in sorted(strange)]
+    if world.untaken and not refusals_allowed:
+        found.append(f"{world.untaken} notices were never taken")
+    return [*check_refusals(world.client.curt), *found, *await _faults_of_audit(world, parties)]
+
+
+async def _faults_of_audit(world: World, parties: Sequence[Party]) -> Iterator[str]:
     accepted = sum(merchant.notices[0] for merchant in parties)
     uncertain = sum(merchant.notices[1] for merchant in parties)
-    found += check_audit(await world.product.audit(), accepted, uncertain=uncertain)
-    return found
+    return check_audit(await world.product.audit(), accepted, uncertain=uncertain)
 
 
-async def _faults_of_lists(world: World, merchant: Party, arrivals: Sequence[Checked]) -> list[str]:
-    """What the feed and the list of deliveries say that is not so; each is read on from before."""
-    expected = merchant.expected()
+class _Arrivals:
+    """What came, by path, up to the moment of the question."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._by_path: dict[str, list[Checked]] = {}
+        self._sorted = 0
+
+    async def at(self, path: str) -> Sequence[Checked]:
+        return self._by_path[path] if path in await self.paths() else []
+
+    async def paths(self) -> AbstractSet[str]:
+        await self._world.new_arrivals()
+        for arrival in self._world.arrivals[self._sorted :]:
+            self._by_path.setdefault(arrival.path, []).append(arrival)
+        self._sorted = len(self._world.arrivals)
+        return self._by_path.keys()
+
+
+async def _faults_of_lists(world: World, merchant: Party) -> list[str]:
+    """Read the feed on, and say what is wrong with the deliveries of what is new in it.
+
+    Returns once they have ended: nothing more of it comes to a server that answers.
+    """
     new = await new_events(world, merchant)
     merchant.events += new
-    arrived = [(arrival.reference, arrival.webhook_id) for arrival in arrivals]
-    found = list(check_feed(expected, merchant.events, arrivals))
-    found += check_order(merchant.path, arrived, [event.event_id for event in merchant.events])
-    if new:
-        since = min(event.at for event in new)
-        wanted = {
-            event.event_id
-            for event in merchant.events
-            if event.at >= since
-            and (event.fact in expected.told or event.fact in expected.may_be_told)
-        }
-        listed = await deliveries(world, merchant, since)
-        _note_times(merchant, listed)
-        found += check_deliveries(
+    if not new:
+        return []
+    expected, since = merchant.expected(), min(event.at for event in new)
+    wanted = {
+        event.event_id
+        for event in merchant.events
+        if event.at >= since and (event.fact in expected.told or event.fact in expected.may_be_told)
+    }
+    listed = await deliveries(world, merchant, since)
+    _note_times(merchant, listed)
+    return [
+        *check_deliveries(
             merchant.path, merchant.endpoint_id, wanted, listed, complete=expected.complete
         )
-    return found
+    ]
+
+
+def _faults_of_told(
+    merchant: Party, arrivals: Sequence[Checked], *, repeats_allowed: bool
+) -> Iterator[str]:
+    """What is wrong with the webhooks and with the feed that was read."""
+    expected = merchant.expected()
+    arrived = [(arrival.reference, arrival.webhook_id) for arrival in arrivals]
+    yield from check_webhooks(expected, arrivals, repeats_allowed=repeats_allowed)
+    yield from check_feed(expected, merchant.events, arrivals)
+    yield from check_order(merchant.path, arrived, [event.event_id for event in merchant.events])
 
 
 def _note_times(merchant: Party, listed: Iterable[Row]) -> None:

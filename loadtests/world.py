@@ -21,7 +21,7 @@ from loadtests.insisting import insist
 from loadtests.load import POLL_SECONDS, Load, until_told
 from loadtests.merchants import TOLD, Merchant
 from loadtests.processes import Watch, faults_of_parts, tree
-from loadtests.receiving import Receiving, start_receiving
+from loadtests.receiving import OK, Receiving, start_receiving
 from loadtests.refusing import Refused
 from ops.demo_product import Product, start
 from streams.clock import system_clock
@@ -57,6 +57,7 @@ class World:
         self.arrivals: list[Checked] = []
         self.untaken = 0
         """Notices that were never answered by success, of all loads."""
+        self._collecting = asyncio.Lock()
         self._secrets: dict[str, str] = {}
         self._numbers = 0
         self._unpaid: deque[tuple[Merchant, str]] = deque()
@@ -179,7 +180,7 @@ class World:
         With `insisting`, what was not accepted is offered again until it is, as providers do.
         """
         requests, references, owners = self.notices(int(rate * seconds))
-        offset_ns = wall_offset_ns()
+        offset_ns, seen = wall_offset_ns(), len(self.arrivals)
         async with Watch(self.processes()) as watch:
             offered = await offer(self.client, requests, rate)
             if insisting:
@@ -195,7 +196,8 @@ class World:
             if not insisting:  # where something was killed, nobody asks what it cost
                 await self.quiet()
             parts = self.processes()
-        arrivals = await self.new_arrivals()
+        await self._heard()
+        arrivals = self.arrivals[seen:]
         first: dict[str, Webhook] = {}
         for arrival in arrivals:
             first.setdefault(arrival.reference, arrival)
@@ -215,22 +217,38 @@ class World:
     async def new_arrivals(self) -> list[Checked]:
         """What came since the last call; signatures are judged at once, and bodies let go."""
         offset_ns = wall_offset_ns()
-        found = [
-            checked(arrival, self._secrets.get(arrival.path), offset_ns)
-            async for arrival in self.receiver.arrivals(len(self.arrivals))
-        ]
-        self.arrivals += found
+        async with self._collecting:
+            found = [
+                checked(arrival, self._secrets.get(arrival.path), offset_ns)
+                async for arrival in self.receiver.arrivals(len(self.arrivals))
+            ]
+            self.arrivals += found
         return found
 
     async def _told(self) -> None:
         """Wait for the webhooks of all that was accepted, for as long as more of them come."""
-        want = sum(len(each.accepted) for each in self.merchants if not each.is_dead)
+        living = {each.path: len(each.accepted) for each in self.merchants if not each.is_dead}
 
         async def told() -> int:
-            counts = await self.receiver.counts()
-            return sum(many for path, many in counts.items() if "/hang/" not in path)
+            served = await self.receiver.served()
+            return sum(served.get(path, 0) for path in living)
 
-        await until_told(told, want)
+        await until_told(told, sum(living.values()))
+
+    async def _heard(self) -> None:
+        """The same to the last one: that counts what nobody accepted, too, and costs no CPU."""
+        living = {each.path: each for each in self.merchants if not each.is_dead}
+        left = {(path, told) for path, each in living.items() for told in each.accepted}
+        seen = 0
+
+        async def heard() -> int:
+            nonlocal seen
+            await self.new_arrivals()
+            new, seen = self.arrivals[seen:], len(self.arrivals)
+            left.difference_update((each.path, each.reference) for each in new if each.status == OK)
+            return -len(left)
+
+        await until_told(heard, 0)
 
     def processes(self) -> dict[str, int]:
         """Every process of the run by name."""
