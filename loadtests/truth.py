@@ -18,8 +18,8 @@ from loadtests.verify import (
     check_audit,
     check_deliveries,
     check_feed,
-    check_order,
     check_refusals,
+    check_turns,
     check_webhooks,
     event_of,
 )
@@ -131,10 +131,9 @@ def _faults_of_told(
 ) -> Iterator[str]:
     """What is wrong with the webhooks and with the feed that was read."""
     expected = merchant.expected()
-    arrived = [(arrival.reference, arrival.webhook_id) for arrival in arrivals]
     yield from check_webhooks(expected, arrivals, repeats_allowed=repeats_allowed)
     yield from check_feed(expected, merchant.events, arrivals)
-    yield from check_order(merchant.path, arrived, [event.event_id for event in merchant.events])
+    yield from check_turns(expected, arrivals, [event.event_id for event in merchant.events])
 
 
 def _note_times(merchant: Party, listed: Iterable[Row]) -> None:

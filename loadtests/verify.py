@@ -179,6 +179,15 @@ def _check_facts(expected: Expected, events: Sequence[Event]) -> Iterator[str]:
             yield f"{expected.path}: {fact} was settled as {told}, not as {meant}"
 
 
+def check_turns(
+    expected: Expected, arrivals: Iterable[Checked], promised: Iterable[str]
+) -> Iterator[str]:
+    """The order in which a merchant took his webhooks; where he never does, in which they came."""
+    taken = (each for each in arrivals if each.status == OK or not expected.complete)
+    arrived = ((each.reference, each.webhook_id) for each in taken)
+    yield from check_order(expected.path, arrived, promised)
+
+
 def check_order(
     path: str, arrived: Iterable[tuple[str, str]], promised: Iterable[str]
 ) -> Iterator[str]:

@@ -19,6 +19,7 @@ from loadtests.verify import (
     check_feed,
     check_order,
     check_refusals,
+    check_turns,
     check_webhooks,
     event_of,
     facts,
@@ -246,6 +247,22 @@ def test_what_comes_before_something_older_of_its_invoice_is_named() -> None:
     assert list(check_order("/ok/a", arrived, promised)) == [
         "/ok/a: a1 of a came after a2, which is newer"
     ]
+
+
+def test_what_was_taken_before_something_older_is_named_whatever_came_first() -> None:
+    older, newer = an_arrival("a1"), an_arrival("a2")
+    refused = replace(older, status=503)
+    never = replace(EXPECTED, complete=False)
+
+    def found(expected: Expected, *arrivals: Checked) -> list[str]:
+        return list(check_turns(expected, arrivals, ["a1", "a2"]))
+
+    assert found(EXPECTED, refused, older, newer) == []
+    assert found(EXPECTED, refused, newer, older) == [
+        "/ok/a: a1 of R-1 came after a2, which is newer"
+    ]
+    assert found(never, refused, replace(newer, status=503)) == []
+    assert len(found(never, replace(newer, status=503), refused)) == 1
 
 
 def test_refusals_that_do_not_say_when_to_come_again_are_counted() -> None:
