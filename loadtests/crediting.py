@@ -43,37 +43,54 @@ def lags(results: Iterable[Result]) -> list[tuple[int, float]]:
 
 
 def credit(
-    houses: Mapping[int, House], orders: Orders, schedule: Schedule, results: Sequence[Result]
+    houses: Mapping[int, House],
+    orders: Orders,
+    schedule: Schedule,
+    results: Sequence[Result],
+    *,
+    refuses_surely: bool = True,
 ) -> None:
-    """Note with each merchant which of his notices were accepted, and which have no answer."""
+    """Note with each merchant which of his notices were accepted, and of which nobody knows.
+
+    Unless the product `refuses_surely`, it may have taken what it refused.
+    """
     notices, invoices = of_kind(results, "notice"), of_kind(results, "invoice")
     for notice in schedule.notices:
         for result in notices.get(notice.place, []):
             for number in notice.payments:
                 payment = schedule.payments[number]
                 sent = houses[payment.merchant].of(payment, orders.due)
-                _credit_one(sent, notice.kind, result)
+                _credit_one(sent, notice.kind, result, refuses_surely=refuses_surely)
                 if schedule.payments[payment.pays].is_live:
-                    _judge_invoice(sent, result, invoices.get(payment.pays, []))
+                    tries = invoices.get(payment.pays, [])
+                    _judge_invoice(sent, result, tries, refuses_surely=refuses_surely)
 
 
-def _credit_one(sent: Sent, kind: str, result: Result) -> None:
+def _is_doubtful(result: Result, *, refuses_surely: bool) -> bool:
+    """Whether what was not taken may have been all the same; some formats refuse with 200."""
+    own_fault = result.status >= 500 or result.status == OK  # noqa: PLR2004  # as HTTP has it
+    return not result.status or (own_fault and not refuses_surely)
+
+
+def _credit_one(sent: Sent, kind: str, result: Result, *, refuses_surely: bool) -> None:
     if kind == CANCELLED:  # notices are in their order: the payment's own were credited before
         sent.is_in_order &= sent.taken_ns <= result.sent_ns
     else:
         sent.sent_ns = min(sent.sent_ns, result.sent_ns)
     if result.is_good:
         sent.take(kind, result.answered_ns)
-    elif not result.status:
+    elif _is_doubtful(result, refuses_surely=refuses_surely):
         sent.doubt(kind)
 
 
-def _judge_invoice(sent: Sent, notice: Result, registrations: Sequence[Result]) -> None:
+def _judge_invoice(
+    sent: Sent, notice: Result, registrations: Sequence[Result], *, refuses_surely: bool
+) -> None:
     """Whether the invoice of a notice was there in time, was there late, or never was."""
     good = [each for each in registrations if each.is_good]
     if good:
         sent.was_early |= good[0].answered_ns >= notice.sent_ns
-    elif any(not each.status for each in registrations):  # it may have been registered
+    elif any(_is_doubtful(each, refuses_surely=refuses_surely) for each in registrations):
         sent.was_early = True
         sent.doubt_all()
     else:

@@ -155,7 +155,10 @@ async def run(asked: Asked, folder: Path) -> Measured:
             orders, schedule, houses = await _prepare(made, asked, folder)
             say(f"{len(houses)} merchants, {len(schedule.notices)} notices to send")
             async with driven(made, orders, schedule, web_port=asked.web_port) as course:
-                credit(houses, orders, schedule, course.results)
+                credit(
+                    *(houses, orders, schedule, course.results),
+                    refuses_surely=engines.refuses_surely,
+                )
                 await _told(made, houses, asked.profile)
                 await made.quiet()  # what it costs counts until the archiver has done its part
             say("everything was sent; now the truth")

@@ -187,9 +187,10 @@ class World:
                 await insist(self.client, requests, offered)
             self.untaken += len(requests) - len(offered.accepted)
             for place, status in enumerate(offered.statuses):
-                sent = owners[place].uncertain if not status else owners[place].accepted
-                if not status or 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
-                    sent.append(references[place])
+                if 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
+                    owners[place].accepted.append(references[place])
+                elif not status or (status >= 500 and not self.engines.refuses_surely):  # noqa: PLR2004  # its own fault
+                    owners[place].uncertain.append(references[place])
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended

@@ -85,7 +85,7 @@ def once(*facts: Fact) -> dict[Fact, int]:
     return dict.fromkeys(facts, 1)
 
 
-def a_house(results: Sequence[Result]) -> House:
+def a_house(results: Sequence[Result], *, refuses_surely: bool = True) -> House:
     house = House(
         path="/ok/0",
         merchant_id="mer_0",
@@ -95,7 +95,7 @@ def a_house(results: Sequence[Result]) -> House:
         types=frozenset({"invoice.paid", "payment.confirmed", "payment.unmatched"}),
         accounts={"generic": ACCOUNT},
     )
-    credit({0: house}, ORDERS, SCHEDULE, results)
+    credit({0: house}, ORDERS, SCHEDULE, results, refuses_surely=refuses_surely)
     return house
 
 
@@ -128,6 +128,32 @@ def test_a_notice_without_an_answer_may_be_told() -> None:
     assert house.expected().told == {}
     assert house.expected().may_be_told == once(PAID)
     assert house.notices == (0, 1)
+
+
+@pytest.mark.parametrize("status", [200, 500, 503])
+def test_what_was_refused_may_be_told_where_the_log_may_have_taken_it(status: int) -> None:
+    refused = a_result(status=status, is_good=False)
+
+    expected = a_house([REGISTERED, refused], refuses_surely=False).expected()
+
+    assert (expected.told, expected.may_be_told) == ({}, once(PAID))
+    assert a_house([REGISTERED, refused]).expected().may_be_told == {}
+    assert a_house([REGISTERED, refused, a_result(tries=2)], refuses_surely=False).notices == (1, 0)
+
+
+def test_a_refused_invoice_may_be_there_where_the_log_may_have_taken_it() -> None:
+    refused = replace(REGISTERED, status=503, is_good=False)
+
+    expected = a_house([refused, a_result()], refuses_surely=False).expected()
+
+    assert expected.told == {}
+    assert expected.may_be_told == once(PAID, UNMATCHED)
+
+
+def test_what_was_refused_in_other_words_was_not_taken() -> None:
+    refused = a_result(status=429, is_good=False)
+
+    assert a_house([REGISTERED, refused], refuses_surely=False).expected().may_be_told == {}
 
 
 def test_a_notice_that_overtook_its_invoice_may_have_been_unmatched_at_first() -> None:

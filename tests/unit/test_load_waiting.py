@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
+import pytest
 
 from connectors.signing import sign
 from loadtests.arrivals import Arrival, Checked, checked, read_dump, wall_offset_ns
@@ -111,12 +112,15 @@ async def test_what_came_by_a_later_attempt_was_told() -> None:
 
 
 class Answers:
-    """A product that takes all but one notice, which it does not answer."""
+    """A product that takes all but one notice."""
+
+    def __init__(self, otherwise: int = 0) -> None:
+        self._otherwise = otherwise
 
     async def open(self) -> None: ...
 
     def fire(self, request: bytes, answered: Answered) -> None:
-        answered(0 if UNANSWERED.encode() in request else 202, b"", 0)
+        answered(self._otherwise if UNANSWERED.encode() in request else 202, b"", 0)
 
 
 class Trickle:
@@ -139,19 +143,46 @@ class Trickle:
             yield arrival
 
 
-async def test_a_load_waits_for_what_was_accepted_beside_what_came_without_an_answer() -> None:
-    receiver = Trickle([an_arrival(UNANSWERED), an_arrival(FIRST)], [], [an_arrival(SECOND)])
+def a_world(receiver: Trickle, *, answers: int = 0, broker: str = "") -> World:
+    """A merchant with three invoices that are to be paid."""
+    process = SimpleNamespace(pid=os.getpid())
     world = World(
-        product=cast("Product", SimpleNamespace(port=1, process=SimpleNamespace(pid=os.getpid()))),
+        product=cast("Product", SimpleNamespace(port=1, process=process)),
         receiver=cast("Receiving", receiver),
-        engines=Engines(),
+        engines=Engines(environment={"KESHIKOMI_BROKER": broker} if broker else {}),
     )
-    world.client = cast("Client", Answers())
+    world.client = cast("Client", Answers(answers))
     world.merchants.append(a_merchant())
     world.bills(3)
+    return world
+
+
+async def test_a_load_waits_for_what_was_accepted_beside_what_came_without_an_answer() -> None:
+    receiver = Trickle([an_arrival(UNANSWERED), an_arrival(FIRST)], [], [an_arrival(SECOND)])
+    world = a_world(receiver)
 
     load = await world.load(1_000, 0.003)
 
     assert world.merchants[0].accepted == [FIRST, SECOND]
     assert load.arrivals.keys() == {FIRST, SECOND, UNANSWERED}
     assert world.untaken == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "broker", "uncertain"),
+    [
+        (503, "", []),
+        (503, "kafka://127.0.0.1:9092", [UNANSWERED]),
+        (429, "kafka://127.0.0.1:9092", []),
+    ],
+)
+async def test_what_kafka_refused_may_be_told(
+    answers: int, broker: str, uncertain: list[str]
+) -> None:
+    receiver = Trickle([an_arrival(FIRST), an_arrival(SECOND)])
+    world = a_world(receiver, answers=answers, broker=broker)
+
+    await world.load(1_000, 0.003)
+
+    (merchant,) = world.merchants
+    assert (merchant.accepted, merchant.uncertain) == ([FIRST, SECOND], uncertain)
