@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -147,9 +148,10 @@ class Entry:
             self.behind = self.follower = None
 
     def version(self) -> tuple[int, int]:
-        """Grows with every attempt and every resend."""
+        """Grows with every attempt and every resend; after a success its round has no more."""
         newest = self.successor or self.delivery
-        return newest.round, newest.attempts
+        is_last = self.is_delivered and self.successor is None
+        return newest.round, sys.maxsize if is_last else newest.attempts
 
 
 @dataclass(slots=True, eq=False)

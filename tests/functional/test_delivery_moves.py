@@ -131,3 +131,14 @@ async def test_what_failed_after_it_came_back_still_goes_before_what_follows_it(
     await in_time(world)
 
     assert world.all_sent == ["a/1", "a/1"]
+
+
+async def test_a_retry_that_another_process_decided_does_not_follow_a_success() -> None:
+    world = await a_world("a")
+    world.lanes.offer(a_row(1))
+    await world.settle()
+    await world.end("a/1")
+
+    world.lanes.offer(a_retry(world, a_row(1)))
+
+    assert await in_time(world) == [1]
