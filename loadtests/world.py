@@ -186,11 +186,8 @@ class World:
             if insisting:
                 await insist(self.client, requests, offered)
             self.untaken += len(requests) - len(offered.accepted)
-            for place, status in enumerate(offered.statuses):
-                if 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
-                    owners[place].accepted.append(references[place])
-                elif not status or (status >= 500 and not self.engines.refuses_surely):  # noqa: PLR2004  # its own fault
-                    owners[place].uncertain.append(references[place])
+            for owner, reference, status in zip(owners, references, offered.statuses, strict=True):
+                self._credit(owner, reference, status)
             ended = time.perf_counter()
             await self._told()
             drained_seconds = time.perf_counter() - ended
@@ -214,6 +211,13 @@ class World:
             repeats=len(arrivals) - len(first),
             lost=[*faults_of_parts(watch.pids, parts)],
         )
+
+    def _credit(self, merchant: Merchant, reference: str, status: int) -> None:
+        """Note what was taken, and what nobody can know."""
+        if 200 <= status < 300:  # noqa: PLR2004  # success in HTTP
+            merchant.accepted.append(reference)
+        elif not status or (status >= 500 and not self.engines.refuses_surely):  # noqa: PLR2004  # its own fault
+            merchant.uncertain.append(reference)
 
     async def new_arrivals(self) -> list[Checked]:
         """What came since the last call; signatures are judged at once, and bodies let go."""

@@ -114,6 +114,8 @@ async def test_what_came_by_a_later_attempt_was_told() -> None:
 class Answers:
     """A product that takes all but one notice."""
 
+    starved = 0
+
     def __init__(self, otherwise: int = 0) -> None:
         self._otherwise = otherwise
 
@@ -143,10 +145,17 @@ class Trickle:
             yield arrival
 
 
+class Quiet(World):
+    """Its product has read everything."""
+
+    async def quiet(self) -> float:
+        return 0.0
+
+
 def a_world(receiver: Trickle, *, answers: int = 0, broker: str = "") -> World:
     """A merchant with three invoices that are to be paid."""
     process = SimpleNamespace(pid=os.getpid())
-    world = World(
+    world = Quiet(
         product=cast("Product", SimpleNamespace(port=1, process=process)),
         receiver=cast("Receiving", receiver),
         engines=Engines(environment={"KESHIKOMI_BROKER": broker} if broker else {}),
