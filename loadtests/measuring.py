@@ -24,7 +24,7 @@ SHARES = (0.5, 0.95, 0.99)
 def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> Measured:
     """The figures of the whole run; each payment in a file is a notice, and so is a repeat."""
     notices = [each for each in course.results if each.what == "notice"]
-    living = [journey for journey in journeys if journey.is_living]
+    living, late = [each for each in journeys if each.is_living], lags(course.results)
     seconds = _seconds(notices)
     sizes = {notice.place: len(notice.payments) for notice in schedule.notices}
     sent = sum(sizes[each.number] for each in notices)
@@ -48,8 +48,8 @@ def figures(journeys: Sequence[Journey], course: Course, schedule: Schedule) -> 
             for what, results in _by_kind(course.results).items()
         },
         "errors": errors(course.results),
-        "generator_lag_ms": spread([ms for _, ms in lags(course.results)]),
-        "generator_lag_ms_worst_second": worst_second_ms(lags(course.results)),
+        "generator_lag_ms": spread([ms for _, ms in late]),
+        "generator_lag_ms_worst_second": worst_second_ms(late),
         "backlog_most": _backlog_most(course),
         "drained_after_seconds": _drained(living, notices),
         **_processes(course, accepted),

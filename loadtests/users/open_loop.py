@@ -23,6 +23,9 @@ from loadtests.users.connections import Answer, Connections
 
 CONNECTIONS_MAX = 512
 ANSWER_SECONDS_MAX = 60.0
+TRIES_MAX = 4
+PAUSE_SECONDS = 1.0
+"""Who was refused comes again, after ever longer pauses; a provider after hours, but for haste."""
 ORDERS = read_orders(Path(os.environ[VARIABLE]))
 LEAD_NS = 500_000_000 if ORDERS.workers == 1 else 2_000_000_000
 """The schedule begins so long after the first user is ready: until then all others are."""
@@ -91,6 +94,30 @@ class OpenLoopUser(User):
     def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
         """One request."""
         return self._connections.ask(method, path, headers, body)
+
+    def insist(
+        self,
+        name: str,
+        ask: Callable[[], Answer],
+        is_good: Callable[[Answer], bool],
+        *,
+        intended_ns: int,
+        **known: Any,
+    ) -> Answer | None:
+        """Ask until the answer is good, and note each try as `note` does.
+
+        Returns that answer, or None where none of the tries had one.
+        """
+        for tries in range(TRIES_MAX):
+            gevent.sleep(PAUSE_SECONDS * tries)
+            sent_ns = time.perf_counter_ns()
+            answer = ask()
+            is_taken = is_good(answer)
+            times = {"intended_ns": intended_ns, "sent_ns": sent_ns}
+            self.note(name, answer, **times, is_good=is_taken, tries=tries + 1, **known)
+            if is_taken:
+                return answer
+        return None
 
     def note(self, name: str, answer: Answer, **known: Any) -> None:
         """Keep the result of a request that was just answered, and show it in Locust's statistics.

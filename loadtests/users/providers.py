@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import gevent  # type: ignore[import-untyped]  # it has no types of its own
-from gevent.lock import Semaphore  # type: ignore[import-untyped]  # nor here
+from gevent.lock import Semaphore  # type: ignore[import-untyped]  # it has no types of its own
 from locust import task
 
 from loadtests.formats import FORMATS
 from loadtests.schedule import Notice
 from loadtests.users.connections import Answer
 from loadtests.users.open_loop import SCHEDULE, OpenLoopUser
-
-TRIES_MAX = 4
-PAUSE_SECONDS = 1.0
-"""A provider that was refused comes again, after ever longer pauses: hours, but for the haste."""
 
 
 class Provider(OpenLoopUser):
@@ -50,22 +44,14 @@ class Provider(OpenLoopUser):
         path, headers, body = self.orders.request(SCHEDULE, notice)
 
         def start(intended_ns: int) -> None:
-            is_taken, tries = False, 0
-            while not is_taken and tries < TRIES_MAX:
-                gevent.sleep(PAUSE_SECONDS * tries)
-                sent_ns = time.perf_counter_ns()
-                answer = self.post(path, headers, body)
-                is_taken, tries = FORMATS[self.format].is_taken(*answer[:2]), tries + 1
-                self.note(
-                    f"{self.format} {notice.kind}",
-                    answer,
-                    what="notice",
-                    number=notice.place,
-                    intended_ns=intended_ns,
-                    sent_ns=sent_ns,
-                    is_good=is_taken,
-                    tries=tries,
-                )
+            self.insist(
+                f"{self.format} {notice.kind}",
+                lambda: self.post(path, headers, body),
+                lambda answer: FORMATS[self.format].is_taken(*answer[:2]),
+                what="notice",
+                number=notice.place,
+                intended_ns=intended_ns,
+            )
 
         return start
 

@@ -15,8 +15,6 @@ from loadtests.schedule import LEAD_SECONDS, Payment
 from loadtests.users.connections import Answer
 from loadtests.users.open_loop import ORDERS, SCHEDULE, OpenLoopUser
 
-TRIES_MAX = 4
-PAUSE_SECONDS = 1.0
 WAIT_SECONDS = 30
 WAITS_MAX = 8_192
 """A shop holds a connection for each invoice from its registration until it is paid."""
@@ -53,23 +51,15 @@ class Shop(OpenLoopUser):
         body = orjson.dumps(self.orders.invoice(payment))
 
         def start(intended_ns: int) -> None:
-            is_registered, answer, tries = False, Answer(0, b""), 0
-            while not is_registered and tries < TRIES_MAX:
-                gevent.sleep(PAUSE_SECONDS * tries)
-                sent_ns = time.perf_counter_ns()
-                answer = self.ask("POST", "/v1/invoices", headers, body)
-                is_registered, tries = answer.status in REGISTERED, tries + 1
-                self.note(
-                    "invoice registered",
-                    answer,
-                    what="invoice",
-                    number=payment.number,
-                    intended_ns=intended_ns,
-                    sent_ns=sent_ns,
-                    is_good=is_registered,
-                    tries=tries,
-                )
-            if is_registered:
+            answer = self.insist(
+                "invoice registered",
+                lambda: self.ask("POST", "/v1/invoices", headers, body),
+                lambda answer: answer.status in REGISTERED,
+                what="invoice",
+                number=payment.number,
+                intended_ns=intended_ns,
+            )
+            if answer is not None:
                 self._wait(payment, orjson.loads(answer.body)["id"], key)
 
         return start

@@ -38,7 +38,7 @@ def a_retry(world: World, row: Delivery) -> Delivery:
     return replace(row, attempts=1, first_attempt_at=START, due_at=due_at)
 
 
-async def moved_away_and_back(world: World, row: Delivery) -> None:
+async def moved_away(world: World, row: Delivery) -> None:
     """An attempt is under way from before until after."""
     world.pending.put(row)
     world.lanes.follow(row, DeliveryId("d0"))
@@ -61,6 +61,15 @@ async def came_back(world: World) -> None:
     assert world.under_way == ["a/1"]
 
 
+async def came_back_and_failed(world: World, row: Delivery) -> None:
+    """The attempt fails after that, and the step decides on a retry."""
+    await came_back(world)
+    await world.end("a/1", status=None)
+    again = a_retry(world, row)
+    world.pending.put(again)
+    world.lanes.offer(again)
+
+
 def entries() -> int:
     gc.collect()
     return sum(type(each) is Entry for each in gc.get_objects())
@@ -77,13 +86,8 @@ async def in_time(world: World) -> list[int]:
 async def test_what_came_after_something_that_is_over_is_tried_again() -> None:
     world = await a_world("a")
     row = replace(a_row(1), after=a_row(0).key)
-    await moved_away_and_back(world, row)
-    await came_back(world)
-
-    await world.end("a/1", status=None)
-    again = a_retry(world, row)
-    world.pending.put(again)
-    world.lanes.offer(again)
+    await moved_away(world, row)
+    await came_back_and_failed(world, row)
 
     assert await in_time(world) == [1, 2]
 
@@ -91,7 +95,7 @@ async def test_what_came_after_something_that_is_over_is_tried_again() -> None:
 async def test_what_another_worker_tried_meanwhile_is_tried_again() -> None:
     world = await a_world("a")
     row = a_row(1)
-    await moved_away_and_back(world, row)
+    await moved_away(world, row)
     world.pending.put(a_retry(world, row))
     await came_back(world)
 
@@ -121,13 +125,8 @@ async def test_what_failed_after_it_came_back_still_goes_before_what_follows_it(
     world = await a_world("a")
     row, follower = a_row(1), replace(a_row(2), after=a_row(1).key)
     world.pending.put(follower)
-    await moved_away_and_back(world, row)
-    await came_back(world)
-
-    await world.end("a/1", status=None)
-    again = a_retry(world, row)
-    world.pending.put(again)
-    world.lanes.offer(again)
+    await moved_away(world, row)
+    await came_back_and_failed(world, row)
     await in_time(world)
 
     assert world.all_sent == ["a/1", "a/1"]
