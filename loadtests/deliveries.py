@@ -1,6 +1,7 @@
 """Measures the delivery engine alone, and checks after each phase that it told the truth.
 
     python -m loadtests.deliveries [--quick] [--only PHASE ...] [--pending N] [--outage SECONDS]
+                                   [--rounds N]
 
 The worker of the notifying stage runs by itself on the embedded log, which this process writes to;
 the receiver of its webhooks is a process of its own. All share the cores of this machine. Exit
@@ -97,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long each load is")
     parser.add_argument("--pending", type=int, help="deliveries that wait at the restart")
     parser.add_argument("--outage", type=float, metavar="SECONDS", help="how long servers hang")
+    parser.add_argument("--rounds", type=int, help="how often those that hang are measured")
     parser.add_argument("--json", type=Path, metavar="FILE", default=JSON_DEFAULT)
     return parser.parse_args()
 
@@ -112,6 +114,8 @@ def _plan(given: argparse.Namespace) -> Plan:
         )
     if given.outage:
         plan = replace(plan, outage_seconds=given.outage)
+    if given.rounds:
+        plan = replace(plan, hanging_rounds=given.rounds)
     return replace(plan, pending=given.pending) if given.pending else plan
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from loadtests.delivery_plan import Bench, Plan
 from loadtests.load import Load
 from loadtests.notifying import Notifying
@@ -91,19 +94,63 @@ async def sustained(bench: Bench) -> dict[str, Measured]:
     return tries | {"highest": {"holds_per_second": best, "limit": limit_of(busiest)}}
 
 
+@dataclass(frozen=True, slots=True)
+class Felt:
+    """What those felt in one load that answer."""
+
+    measured: Measured
+    durable_ms: list[float]
+    intended_ms: list[float]
+    first_ms: list[float]
+
+
 async def hanging(bench: Bench) -> dict[str, Measured]:
     """Many endpoints, some of which never answer: what the others feel of it."""
-    plan, found = bench.plan, dict[str, Measured]()
-    for share in plan.hanging_shares:
-        dead = round(plan.endpoints * share)
-        name = f"{share * 100:g} %"
-        found[name] = await _healthy(bench, dead=dead, healthy=plan.endpoints - dead)
-        found[name] |= _beside("none_hanging", found[name], found["0 %"])
-        if dead:  # what the healthy ones are told is all that is told here, at the same times
-            alone = f"without the {name}"
-            found[alone] = await _healthy(bench, dead=0, healthy=plan.endpoints - dead)
-            found[name] |= _beside("the_others_alone", found[name], found[alone])
+    plan = bench.plan
+    rows = dict(_rows(plan))
+    felt = {name: list[Felt]() for name in rows}
+    for turn in range(plan.hanging_rounds):
+        # Every other round begins at the other end: on one machine no two minutes are alike.
+        for name in reversed(rows) if turn % 2 else rows:
+            dead, healthy = rows[name]
+            async with bench.world(f"hanging-{dead}-beside-{healthy}-{turn}") as made:
+                felt[name].append(await _with_hanging(plan, made, dead=dead, healthy=healthy))
+    found = {name: _together(each) for name, each in felt.items()}
+    for name, row in found.items():
+        if (alone := found.get(_alone(name))) is not None:
+            row.update(_beside("the_others_alone", row, alone))
+        row.update(_beside("none_hanging", row, found["0 %"]))
     return found
+
+
+def _rows(plan: Plan) -> Iterator[tuple[str, tuple[int, int]]]:
+    """How many hang and how many answer in each row; those that answer also by themselves."""
+    for share in plan.hanging_shares:
+        dead, name = round(plan.endpoints * share), f"{share * 100:g} %"
+        yield name, (dead, plan.endpoints - dead)
+        if dead:  # what the healthy ones are told is all that is told here, at the same times
+            yield _alone(name), (0, plan.endpoints - dead)
+
+
+def _alone(name: str) -> str:
+    return f"without the {name}"
+
+
+def _together(felt: Sequence[Felt]) -> Measured:
+    """One row of all rounds, whose latencies are those of all of them.
+
+    What else it says is the last one's; a generator that was too late in any of them was too late.
+    """
+    late = [each.measured for each in felt if each.measured["generator_was_the_bottleneck"]]
+    return (late or [felt[-1].measured])[-1] | {
+        "told": sum(each.measured["told"] for each in felt),
+        "from_durable_ms": spread([ms for each in felt for ms in each.durable_ms]),
+        "from_intended_ms": spread([ms for each in felt for ms in each.intended_ms]),
+        "p99_of_each_round_ms": [round(percentile(each.durable_ms, 0.99), 2) for each in felt],
+        "first_contact_p99_ms": round(
+            percentile([ms for each in felt for ms in each.first_ms], 0.99), 2
+        ),
+    }
 
 
 def _beside(what: str, measured: Measured, other: Measured) -> Measured:
@@ -111,13 +158,8 @@ def _beside(what: str, measured: Measured, other: Measured) -> Measured:
     return {f"p99_to_{what}": round(ratio, 3)}
 
 
-async def _healthy(bench: Bench, *, dead: int, healthy: int) -> Measured:
-    """What those feel that answer; each endpoint is told equally often."""
-    async with bench.world(f"hanging-{dead}-beside-{healthy}") as made:
-        return await _with_hanging(bench.plan, made, dead=dead, healthy=healthy)
-
-
-async def _with_hanging(plan: Plan, made: Notifying, *, dead: int, healthy: int) -> Measured:
+async def _with_hanging(plan: Plan, made: Notifying, *, dead: int, healthy: int) -> Felt:
+    """One load; each endpoint is told equally often."""
     count = dead + healthy
     rate = plan.hanging_rate * count / plan.endpoints
     well = [f"/ok/{n}" for n in range(dead, count)]
@@ -128,15 +170,12 @@ async def _with_hanging(plan: Plan, made: Notifying, *, dead: int, healthy: int)
     load = await made.load(_in_turn(shops, rate * plan.hanging_seconds), first.offered.rate)
     measured = figures(load)
     del measured["keeps_up"]  # what hangs is never told
-    durable = load.offered.answered_ns
-    first_durable = first.offered.answered_ns
-    return measured | {
-        "from_durable_ms": spread(latencies_ms(load, well, since_ns=durable)),
-        "from_intended_ms": spread(latencies_ms(load, well)),
-        "first_contact_p99_ms": round(
-            percentile(latencies_ms(first, well, since_ns=first_durable), 0.99), 2
-        ),
-    }
+    return Felt(
+        measured,
+        durable_ms=latencies_ms(load, well, since_ns=load.offered.answered_ns),
+        intended_ms=latencies_ms(load, well),
+        first_ms=latencies_ms(first, well, since_ns=first.offered.answered_ns),
+    )
 
 
 def _stride(count: int) -> int:

@@ -30,6 +30,7 @@ class Plan:
     hanging_shares: tuple[float, ...] = (0, 0.01, 0.1, 0.5)
     hanging_rate: float = 400
     hanging_seconds: float = 25
+    hanging_rounds: int = 1
     outage_endpoints: int = 100
     live_endpoints: int = 20
     outage_rate: float = 200

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from faust.types.tuples import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
 from connectors.log.doorbell import Doorbell
-from connectors.log.headers import unpack_headers
+from connectors.log.elements import Element
+from connectors.log.heard import Heard, by_partition, in_line
 from connectors.log.membership import Membership, fill_assignor
+from connectors.log.message import message_of
 from connectors.log.places import partition_of
 from connectors.log.reader import Stored
 from connectors.log.unfinished import EndsInTime, without_unfinished
@@ -25,8 +27,6 @@ RECORDS_PER_FETCH = 256
 RECORDS_PER_TURN = 64
 """After so many records in a row the event loop gets a turn."""
 
-TIMESTAMP_OF_APPEND = 1
-
 
 class Consumer(EndsInTime):
     """Reads the whole log for one app: each group has one process, so nothing is ever revoked."""
@@ -39,10 +39,11 @@ class Consumer(EndsInTime):
         self.log_file = self.transport.log_file
         self._assigned: frozenset[TP] = frozenset()
         self._ids: dict[TP, int] = {}
+        self._tps: dict[int, TP] = {}  # the same the other way round, without tables
         self._next: dict[TP, int] = {}
         self._generation = 0
         self._membership = Membership(self.log_file, self.transport.group_of)
-        self._doorbell = Doorbell(self.log_file)
+        self._doorbell = Doorbell(self.log_file, Heard())
         # Who is in no hurry reads many records at once, and leaves the processor to others.
         self._gather_seconds: float = getattr(self.app, "gather_seconds", 0.0)
 
@@ -102,6 +103,8 @@ class Consumer(EndsInTime):
             tp: self.log_file.catalog.get(tp.topic).partition_ids[tp.partition]
             for tp in self._assigned
         }
+        tables = self.log_file.catalog.table_partitions
+        self._tps = {each: tp for tp, each in self._ids.items() if each not in tables}
         for tp in self._assigned:
             self._next.setdefault(tp, 0)
         fill_assignor(app, actives)
@@ -140,18 +143,18 @@ class Consumer(EndsInTime):
 
     def _new_offset(self, tp: TP) -> int | None:
         """The offset that may be committed, never past a step that still runs."""
+        if self._by_units(tp.topic):
+            # Faust's compiled iteration notes by itself what it acknowledges, and asks nobody.
+            self._acked[tp].clear()
+            self._acked_index[tp].clear()
+            return None
         with without_unfinished(self._acked[tp], self._unacked_messages, tp):
             return super()._new_offset(tp)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Move positions that no unit moves; positions never go back."""
-        positions = [
-            (self.transport.group_of(tp.topic), self._ids[tp], offset)
-            for tp, offset in offsets.items()
-            if not self._by_units(tp.topic)
-        ]
-        if positions:
-            await self.log_file.barrier(positions)
+        group_of, ids = self.transport.group_of, self._ids
+        await self.log_file.barrier([(group_of(tp.topic), ids[tp], n) for tp, n in offsets.items()])
         return True
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -226,35 +229,51 @@ class Consumer(EndsInTime):
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as in Faust
                 else:
-                    if not await self._hand_out():
-                        await self._doorbell.wait()
+                    await self._hand_out()
+                    await self._doorbell.wait()
                     await asyncio.sleep(self._gather_seconds)
         except asyncio.CancelledError:
             if not self.app.should_stop:
                 raise
 
-    async def _hand_out(self) -> int:
-        """Fetch from every partition that has more and whose agents have room; how many went."""
-        self._doorbell.quiet()
-        generation = self._generation
+    async def _hand_out(self) -> None:
+        """Hand out what has come, to every agent that has room."""
+        heard, generation = self._doorbell.quiet(), self._generation
+        found = self._in_file() if heard is None else self._among(heard)
+        for tp, records in found:
+            await self._hand_out_partition(tp, records, generation)
+
+    def _in_file(self) -> Iterator[tuple[TP, Sequence[Stored]]]:
+        """What the file has for every partition that has more."""
         ends = self.log_file.reader.ends()
-        handed_out = 0
         for tp in tuple(self._get_active_partitions()):
             end = ends.get(self._ids[tp], 0)
-            if end <= self._next[tp]:
-                continue
-            self.app.monitor.track_tp_end_offset(tp, end)
-            records = self.log_file.reader.fetch(self._ids[tp], self._next[tp], RECORDS_PER_FETCH)
-            if not records:
-                self._next[tp] = end
-            handed_out += await self._hand_out_partition(tp, records, generation)
-        return handed_out
+            if end > self._next[tp]:
+                self.app.monitor.track_tp_end_offset(tp, end)
+                records = self._fetch(tp)
+                if not records:
+                    self._next[tp] = end
+                yield tp, records
 
-    async def _hand_out_partition(self, tp: TP, records: Sequence[Stored], generation: int) -> int:
+    def _among(self, heard: Sequence[Element]) -> Iterator[tuple[TP, Sequence[Stored]]]:
+        """The same of what this process has committed; whoever cannot take it now asks later."""
+        for partition_id, records in by_partition(heard, self._tps).items():
+            tp = self._tps[partition_id]
+            if tp in self._get_active_partitions():
+                found = in_line(records, self._next[tp])
+                yield tp, self._fetch(tp) if found is None else found
+
+    def _fetch(self, tp: TP) -> Sequence[Stored]:
+        records = self.log_file.reader.fetch(self._ids[tp], self._next[tp], RECORDS_PER_FETCH)
+        if len(records) == RECORDS_PER_FETCH:
+            self._doorbell.ring()  # there may be more
+        return records
+
+    async def _hand_out_partition(self, tp: TP, records: Sequence[Stored], generation: int) -> None:
         active, hand_out = self._active_partitions, self._conductor.hand_out
         for count, record in enumerate(records):
             if not self.flow_active or self._generation != generation or tp not in active:
-                return count
+                return
             if record.offset > self._next[tp]:
                 await self._skip_gap(tp, self._next[tp], record.offset)
             self._next[tp] = record.offset + 1
@@ -264,7 +283,6 @@ class Consumer(EndsInTime):
                 await self.callback(message)
             if count % RECORDS_PER_TURN == RECORDS_PER_TURN - 1:
                 await asyncio.sleep(0)
-        return len(records)
 
     async def _skip_gap(self, tp: TP, first: int, found: int) -> None:
         """Offsets that compaction removed count as acknowledged, or commits would wait for them."""
@@ -277,17 +295,4 @@ class Consumer(EndsInTime):
         raise NotImplementedError(text)
 
     def _to_message(self, tp: TP, record: Stored) -> ConsumerMessage:
-        offset, timestamp_ms, key, value, headers = record
-        return ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            offset,
-            timestamp_ms / 1000,
-            TIMESTAMP_OF_APPEND,
-            list(unpack_headers(headers)),
-            key,
-            value,
-            None,
-            tp=tp,
-            generation_id=self._generation,
-        )
+        return message_of(tp, record, self._generation)

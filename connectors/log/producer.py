@@ -15,15 +15,13 @@ from connectors.log.catalog import Topic
 from connectors.log.elements import Element, Row, size_of
 from connectors.log.headers import pack_headers
 from connectors.log.limits import row_must_fit
+from connectors.log.message import TIMESTAMP_OF_APPEND
 from connectors.log.places import partition_of
 from connectors.log.unit import Change, Unit, UnitOrder
 from streams.ports import Place, Record
 
 if TYPE_CHECKING:
     from connectors.log.transport import Transport
-
-TIMESTAMP_OF_APPEND = 1
-"""Kafka's own code for a record whose time was set by the log, not by its sender."""
 
 
 class Producer(base.Producer):

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 _MAY_PASS = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 
 OnFailure = Callable[[BaseException], None]
+Listener = Callable[[Sequence[Element]], None]
 
 
 def stop_process(error: BaseException) -> None:
@@ -77,7 +78,7 @@ class SqliteLog:
         self.reader = Reader(connect(self.path, read_only=True))
         self.rows = Rows(lambda: connect(self.path, read_only=True))
         self.backlog = backlog or Backlog()
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
         self._maintenance = Maintenance(self.path, self._beside(".gate"), self.catalog, clock)
         self._writer = Writer(
             connect=lambda: connect(self.path),
@@ -196,7 +197,7 @@ class SqliteLog:
             if added:
                 self._bells.ring()
                 for listener in tuple(self._listeners):
-                    listener()
+                    listener(batch)
         finally:
             self._settle(batch, None)
         self._maintenance.written(sum(element.size_bytes for element in batch))
@@ -251,11 +252,11 @@ class SqliteLog:
     def _partition_id(self, topic: str, partition: int) -> int:
         return self.catalog.get(topic).partition_ids[partition]
 
-    def listen(self, heard: Callable[[], None]) -> None:
-        """Call `heard` in the writer's thread after each commit of this process."""
+    def listen(self, heard: Listener) -> None:
+        """Tell `heard` in the writer's thread of each commit of this process."""
         self._listeners.append(heard)
 
-    def ignore(self, heard: Callable[[], None]) -> None:
+    def ignore(self, heard: Listener) -> None:
         """Undo `listen`."""
         self._listeners.remove(heard)
 

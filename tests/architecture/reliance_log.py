@@ -82,6 +82,7 @@ OF_THE_LOG = (
         },
         state={
             "_acked": MutableMapping,
+            "_acked_index": MutableMapping,
             "_active_partitions": object,
             "_read_offset": MutableMapping,
             "_unacked_messages": MutableSet,

@@ -19,7 +19,7 @@ async def test_a_commit_rings_the_bells_of_other_logs_but_not_its_own(tmp_path: 
     with a_log(tmp_path / "log.db") as writer, a_log(tmp_path / "log.db") as reader:
         own, other = writer.hang_bell(), reader.hang_bell()
         heard: list[int] = []
-        writer.listen(lambda: heard.append(1))
+        writer.listen(lambda batch: heard.append(len(batch)))
 
         await writer.append([a_record()])
 

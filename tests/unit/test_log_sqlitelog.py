@@ -189,7 +189,7 @@ async def test_a_writer_that_breaks_refuses_instead_of_keeping_everyone_waiting(
 ) -> None:
     failures: list[BaseException] = []
 
-    def broken() -> None:
+    def broken(_: object) -> None:
         raise ZeroDivisionError
 
     with a_log(tmp_path / "log.db", on_failure=failures.append) as log:
